@@ -1,0 +1,77 @@
+"""Two questions that load balancers and Compose ask, without logging in."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.cache import cache
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from portal.celery import app
+
+logger = logging.getLogger(__name__)
+
+
+@require_safe
+@never_cache
+@login_not_required
+def healthz(request: HttpRequest) -> JsonResponse:
+    """Say that the process answers; asks nothing of database, cache or broker, so a restart is never wrongly caused."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+@never_cache
+@login_not_required
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Say whether the portal can do its work: 200 when database, cache and broker answer, 503 when one does not.
+
+    The answer names the part that fails and never why: an error's text can hold an address or a user name.
+    """
+    states = {name: _works(name, probe) for name, probe in _PROBES.items()}
+    ready = all(states.values())
+    body = {"status": "ok" if ready else "unavailable", **{k: "ok" if v else "failed" for k, v in states.items()}}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def _works(name: str, probe: Callable[[], None]) -> bool:
+    try:
+        probe()
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises, the answer is "not ready"
+        logger.warning("readyz: %s does not answer (%s)", name, type(error).__name__)
+        return False
+    return True
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _cache() -> None:
+    key, value = f"readyz:{secrets.token_hex(8)}", secrets.token_hex(8)
+    cache.set(key, value, timeout=10)
+    if cache.get(key) != value:
+        raise OSError("the cache did not return what it was given")
+    cache.delete(key)
+
+
+def _broker() -> None:
+    if settings.REDIS_URL:
+        with app.connection_for_write(connect_timeout=2) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        return
+    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]
+    if not os.access(folder, os.W_OK):
+        raise OSError("the broker's folder cannot be written")
+
+
+_PROBES: dict[str, Callable[[], None]] = {"database": _database, "cache": _cache, "broker": _broker}
