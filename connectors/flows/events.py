@@ -1,0 +1,63 @@
+"""The one function through which every change is put on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+
+from connectors.core.actor import Actor
+from connectors.models import Connector, Event, Project, Sealed
+
+
+def record_event(
+    actor: Actor,
+    verb: str,
+    target: models.Model,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    note: str = "",
+) -> Event:
+    """Writes down who did what to which object. Secrets are written as "set" or "not set", never as they are.
+
+    Runs inside the caller's transaction, so that a change and its event stand or fall together.
+    """
+    return Event.objects.create(
+        verb=verb,
+        user_id=actor.user_id,
+        actor_label=actor.label[:200],
+        door=actor.door,
+        project_id=_project_id(target),
+        target_type=target._meta.model_name or "",
+        target_id=str(target.pk or ""),
+        target_label=_label(target)[:200],
+        before=_masked(before or {}),
+        after=_masked(after or {}),
+        note=note,
+    )
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The two mappings cut down to the keys whose values differ: what an event should show."""
+    keys = [key for key in after if before.get(key) != after[key]]
+    return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
+
+
+def _project_id(target: models.Model) -> int | None:
+    if isinstance(target, Project):
+        return target.pk
+    return getattr(target, "project_id", None)
+
+
+def _label(target: models.Model) -> str:
+    if isinstance(target, Connector):
+        return f"{target.integration_type_id} in {target.project}"
+    return str(target)
+
+
+def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: ("set" if value else "not set") if isinstance(value, Sealed) else value for key, value in values.items()
+    }

@@ -1,0 +1,175 @@
+"""The life of a run: opened, claimed by exactly one worker, kept alive, finished, or found dead.
+
+The row is the truth and the broker's message only a hint: a message may come twice or be lost with a killed worker.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from connectors.core.actor import Actor
+from connectors.core.errors import Refused
+from connectors.models import Project, SyncRun, SyncStep
+from connectors.models.sync_run import HEARTBEAT_SECONDS
+
+State = SyncRun.State
+
+INTERRUPTED = "The worker stopped in the middle. What it had done is marked; run it again to do the rest."
+
+
+def open_run(
+    project: Project,
+    kind: SyncRun.Kind,
+    actor: Actor,
+    *,
+    plan: dict[str, Any] | None = None,
+    fingerprint: str = "",
+    removals: Sequence[str] = (),
+) -> SyncRun:
+    """A queued run. Raises Refused when the project has an apply under way already."""
+    bury_dead_runs(timezone.now(), project=project)
+    try:
+        with transaction.atomic():
+            return SyncRun.objects.create(
+                project=project,
+                kind=kind,
+                plan=plan or {},
+                fingerprint=fingerprint,
+                removals=sorted(removals),
+                user_id=actor.user_id,
+                actor_label=actor.label,
+                door=actor.door,
+                dispatched_at=timezone.now(),
+            )
+    except IntegrityError:
+        busy = SyncRun.objects.open().filter(project=project, kind=kind).first()
+        number = f" (run #{busy.pk})" if busy else ""
+        raise Refused(f"A plan is being applied to {project} already{number}. Wait for it or cancel it.") from None
+
+
+def claim_run(run_id: int) -> SyncRun | None:
+    """The run, now running and ours; None when somebody else has it or it is over."""
+    now = timezone.now()
+    claimed = SyncRun.objects.filter(pk=run_id, state=State.QUEUED).update(
+        state=State.RUNNING, started_at=now, heartbeat_at=now, worker=_worker()
+    )
+    return SyncRun.objects.select_related("project__workspace").get(pk=run_id) if claimed else None
+
+
+def finish_run(run: SyncRun, state: SyncRun.State, message: str = "") -> None:
+    """Ends a run that is still running; one that a sweep has declared dead meanwhile stays as it is."""
+    run.state, run.message, run.finished_at = state, message, timezone.now()
+    SyncRun.objects.filter(pk=run.pk, state=State.RUNNING).update(
+        state=state, message=message, finished_at=run.finished_at
+    )
+
+
+def cancel_run(run: SyncRun) -> bool:
+    """Asks a run to stop; a queued one ends at once. False when it was over already."""
+    now = timezone.now()
+    waiting = SyncRun.objects.filter(pk=run.pk, state=State.QUEUED)
+    if waiting.update(
+        state=State.CANCELLED, cancel_requested=True, finished_at=now, message="Cancelled before it began."
+    ):
+        return True
+    return bool(SyncRun.objects.filter(pk=run.pk, state=State.RUNNING).update(cancel_requested=True))
+
+
+def is_cancelled(run: SyncRun) -> bool:
+    return SyncRun.objects.filter(pk=run.pk, cancel_requested=True).exists()
+
+
+@contextmanager
+def heartbeat(run: SyncRun) -> Iterator[None]:
+    """Keeps the run's row fresh from a thread, so that a slow answer of Base44 does not look like a dead worker."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not stop.wait(HEARTBEAT_SECONDS):
+                SyncRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{run.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def bury_dead_runs(now: dt.datetime, *, project: Project | None = None) -> int:
+    """Marks runs whose worker died as interrupted; returns how many.
+
+    A worker of this host is known dead as soon as its process is gone; one elsewhere when its heartbeat is stale.
+    """
+    running = SyncRun.objects.filter(state=State.RUNNING)
+    if project is not None:
+        running = running.filter(project=project)
+    stale = set(running.stale(now).values_list("pk", flat=True))
+    orphans = {pk for pk, worker in running.values_list("pk", "worker") if _is_gone(worker)}
+    return sum(_bury(pk, now) for pk in stale | orphans)
+
+
+def redeliver(now: dt.datetime, send: Callable[[SyncRun], None]) -> int:
+    """Sends queued runs again whose message was lost; returns how many. A run sent twice is claimed once."""
+    sent = 0
+    for run in SyncRun.objects.undelivered(now).order_by("pk")[:500]:
+        if SyncRun.objects.filter(pk=run.pk, state=State.QUEUED, dispatched_at=run.dispatched_at).update(
+            dispatched_at=now
+        ):
+            send(run)
+            sent += 1
+    return sent
+
+
+def prune_runs(now: dt.datetime, *, keep_days: int) -> int:
+    """Deletes finished sync runs older than `keep_days` that found nothing; those that did something stay."""
+    old = SyncRun.objects.filter(
+        kind=SyncRun.Kind.SYNC, state=State.DONE, steps=None, created_at__lt=now - dt.timedelta(days=keep_days)
+    )
+    return old.delete()[0]
+
+
+def _bury(pk: int, now: dt.datetime) -> int:
+    with transaction.atomic():
+        buried = SyncRun.objects.filter(pk=pk, state=State.RUNNING).update(
+            state=State.INTERRUPTED, finished_at=now, message=INTERRUPTED
+        )
+        if buried:
+            steps = SyncStep.objects.filter(run_id=pk)
+            steps.filter(state=SyncStep.State.RUNNING).update(
+                state=SyncStep.State.INTERRUPTED,
+                finished_at=now,
+                message="Whether Base44 carried this out is not known; the next plan will tell.",
+            )
+            steps.filter(state=SyncStep.State.PLANNED).update(state=SyncStep.State.SKIPPED, message="Not begun.")
+    return buried
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _is_gone(worker: str) -> bool:
+    host, _, pid = worker.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
