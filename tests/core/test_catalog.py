@@ -58,6 +58,12 @@ def test_every_scope_file_belongs_to_a_type_and_only_stripe_has_none(catalog: Ca
     assert {path.stem for path in FILES} <= {info.provider for info in catalog.types.values()}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_scope_that_is_overlooked_as_auto_added_gives_much_power(path: Path) -> None:
+    overlooked = [info for info in read(path).scopes if info.auto_added]
+    assert [info.name for info in overlooked if info.sensitivity.rank > Sensitivity.MEDIUM.rank] == []
+
+
 def test_all_types_are_there_each_with_initials_and_a_description_of_its_own(catalog: Catalog) -> None:
     assert len(catalog.types) == 47
     assert len({info.initials for info in catalog.types.values()}) == 47
