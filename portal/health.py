@@ -69,7 +69,7 @@ def _broker() -> None:
         with app.connection_for_write(connect_timeout=2) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
         return
-    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]
+    folder = str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
     if not os.access(folder, os.W_OK):
         raise OSError("the broker's folder cannot be written")
 

@@ -51,7 +51,9 @@ if SYNC_INTERVAL < 1:
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    # Ahead of Django's admin: templates of the same name are taken from the first application that has them.
+    # Ahead of the theme and of Django's admin: a template or static file of the same name is taken from the first
+    # application that has it.
+    "portal",
     "connectors.apps.ConnectorsConfig",
     "unfold",
     "unfold.contrib.filters",
@@ -244,7 +246,6 @@ CONTENT_SECURITY_POLICY = {
 # --- Static files, uploads --------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(PORTAL_DATA_DIR / "static"))
-STATICFILES_DIRS = [BASE_DIR / "portal" / "static"]
 _manifest = not (DEBUG or TESTING)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,0 +1,70 @@
+"""Fill an empty portal: a login, one workspace at the emulator, the sample projects with their files, a first sync."""
+
+from __future__ import annotations
+
+import io
+import secrets
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from connectors.core.errors import Refused
+from connectors.core.jsonc import loads
+from connectors.models import Project, Workspace
+from portal.demo.place import PROJECTS, DemoPlace
+from portal.secret_files import read_or_create
+
+LOGIN = "admin"
+WORKSPACE = "Demo workspace"
+
+
+def require_demo_database() -> None:
+    """Refuse to put samples beside real projects: DATABASE_URL may point at a portal that is in use."""
+    if Workspace.objects.exclude(name=WORKSPACE).exists() and not Workspace.objects.filter(name=WORKSPACE).exists():
+        raise Refused("This database holds workspaces that the demo did not make. Unset DATABASE_URL, or use another.")
+
+
+def ensure_login(place: DemoPlace) -> str | None:
+    """Make the demo's superuser when there is none; return its password, None when only its owner knows it."""
+    users = get_user_model().objects
+    user = users.filter(username=LOGIN).first()
+    if user is None:
+        password = read_or_create(place.password_file, lambda: secrets.token_urlsafe(12))
+        users.create_superuser(LOGIN, "admin@example.org", password)
+        return password
+    if not place.password_file.exists():
+        return None
+    password = place.password_file.read_text(encoding="utf-8").strip()
+    return password if user.check_password(password) else None
+
+
+def seed(place: DemoPlace) -> None:
+    """Add the workspace and the sample projects that are missing, import their files, sync. What is there stays.
+
+    Needs the emulator to answer. Files are imported for new projects only: what a person changed since is kept.
+    """
+    workspace = Workspace.objects.filter(name=WORKSPACE).first()
+    if workspace is None:
+        _quietly("add_workspace", WORKSPACE, api_url=place.emulator_url, token_file=str(place.token_file))
+    elif workspace.api_url != place.emulator_url:  # started with another EMULATOR_PORT this time
+        workspace.api_url = place.emulator_url
+        workspace.save(update_fields=["api_url"])
+    for slug, app_id, environment in sample_projects():
+        if not Project.objects.filter(slug=slug).exists():
+            _quietly("add_project", slug, workspace=WORKSPACE, app_id=app_id, environment=environment)
+            _quietly("import_connectors", str(PROJECTS / slug), project=slug)
+    _quietly("sync_projects", all=True)
+
+
+def sample_projects() -> list[tuple[str, str, str]]:
+    """Slug, app id and environment of each sample project, in the order of their folders' names."""
+    found = []
+    for settings_file in sorted(PROJECTS.glob("*/base44/.app.jsonc")):
+        slug = settings_file.parents[1].name
+        app_id = loads(settings_file.read_text(encoding="utf-8"))["id"]
+        found.append((slug, app_id, "production" if "prod" in slug else "development"))
+    return found
+
+
+def _quietly(command: str, *arguments: str, **options: object) -> None:
+    call_command(command, *arguments, stdout=io.StringIO(), **options)
