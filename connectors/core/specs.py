@@ -44,7 +44,10 @@ class RegisteredState:
     """Everything Base44 said of one app's connectors in one look.
 
     `stripe_mode` is "sandbox", "live", "" (not installed) or None (could not be learnt).
+    `odd_rows` says in words which listed connectors could not be read; those whose type could be read are among
+    `connectors` with status "unreadable", so that nobody takes them for absent.
     """
 
     connectors: tuple[RegisteredConnector, ...] = ()
     stripe_mode: str | None = None
+    odd_rows: tuple[str, ...] = ()
