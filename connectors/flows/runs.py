@@ -19,11 +19,14 @@ from django.utils import timezone
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
 from connectors.models import Project, SyncRun, SyncStep
-from connectors.models.sync_run import HEARTBEAT_SECONDS
+from connectors.models.sync_run import HEARTBEAT_SECONDS, STALE_AFTER
 
 State = SyncRun.State
 
 INTERRUPTED = "The worker stopped in the middle. What it had done is marked; run it again to do the rest."
+
+
+AGAIN = "The worker stopped in the middle; queued again."
 
 
 def open_run(
@@ -65,6 +68,19 @@ def claim_run(run_id: int) -> SyncRun | None:
     return SyncRun.objects.select_related("project__workspace").get(pk=run_id) if claimed else None
 
 
+def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
+    """Those of the runs that were still queued, now running and ours, oldest first."""
+    now = timezone.now()
+    with transaction.atomic():
+        # On SQLite the transaction itself holds the write lock (transaction_mode IMMEDIATE).
+        queued = SyncRun.objects.select_for_update().filter(pk__in=run_ids, state=State.QUEUED)
+        ids = list(queued.values_list("pk", flat=True))
+        SyncRun.objects.filter(pk__in=ids).update(
+            state=State.RUNNING, started_at=now, heartbeat_at=now, worker=_worker()
+        )
+    return list(SyncRun.objects.filter(pk__in=ids).select_related("project__workspace").order_by("pk"))
+
+
 def finish_run(run: SyncRun, state: SyncRun.State, message: str = "") -> None:
     """Ends a run that is still running; one that a sweep has declared dead meanwhile stays as it is."""
     run.state, run.message, run.finished_at = state, message, timezone.now()
@@ -89,18 +105,18 @@ def is_cancelled(run: SyncRun) -> bool:
 
 
 @contextmanager
-def heartbeat(run: SyncRun) -> Iterator[None]:
-    """Keeps the run's row fresh from a thread, so that a slow answer of Base44 does not look like a dead worker."""
+def heartbeat(run_ids: Sequence[int]) -> Iterator[None]:
+    """Keeps the runs' rows fresh from a thread, so that a slow answer of Base44 does not look like a dead worker."""
     stop = threading.Event()
 
     def beat() -> None:
         try:
             while not stop.wait(HEARTBEAT_SECONDS):
-                SyncRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
+                SyncRun.objects.filter(pk__in=run_ids, state=State.RUNNING).update(heartbeat_at=timezone.now())
         finally:
             connection.close()
 
-    thread = threading.Thread(target=beat, name=f"heartbeat-{run.pk}", daemon=True)
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -110,7 +126,7 @@ def heartbeat(run: SyncRun) -> Iterator[None]:
 
 
 def bury_dead_runs(now: dt.datetime, *, project: Project | None = None) -> int:
-    """Marks runs whose worker died as interrupted; returns how many.
+    """Marks runs whose worker died as interrupted, and queues syncs again; returns how many.
 
     A worker of this host is known dead as soon as its process is gone; one elsewhere when its heartbeat is stale.
     """
@@ -143,6 +159,10 @@ def prune_runs(now: dt.datetime, *, keep_days: int) -> int:
 
 
 def _bury(pk: int, now: dt.datetime) -> int:
+    # Reading again does no harm: a sync goes back to the queue, to be sent anew by `redeliver`.
+    reading = SyncRun.objects.filter(pk=pk, state=State.RUNNING, kind=SyncRun.Kind.SYNC)
+    if reading.update(state=State.QUEUED, started_at=None, dispatched_at=now - 2 * STALE_AFTER, message=AGAIN):
+        return 1
     with transaction.atomic():
         buried = SyncRun.objects.filter(pk=pk, state=State.RUNNING).update(
             state=State.INTERRUPTED, finished_at=now, message=INTERRUPTED

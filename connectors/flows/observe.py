@@ -1,0 +1,169 @@
+"""Write down what Base44 was seen to have, for many projects at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from connectors.core.actor import Actor
+from connectors.core.specs import STRIPE, RegisteredConnector, RegisteredState
+from connectors.flows.catalogue import ensure_types
+from connectors.flows.compare import RECOMPUTED, recompute, rules_of
+from connectors.flows.events import record_event
+from connectors.models import Connector, Project
+
+OBSERVED = ["registered_status", "registered_scopes", "registered_account"]
+
+
+@dataclass(slots=True)
+class Observation:
+    """What one look at a project changed: integration types by what happened to them at Base44."""
+
+    project: Project
+    appeared: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    total: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.appeared or self.changed or self.gone)
+
+    def in_words(self) -> str:
+        """`4 connectors at Base44; new: slack; changed: gmail`."""
+        parts = [f"{self.total} connector{'' if self.total == 1 else 's'} at Base44"]
+        for label, types in (("new", self.appeared), ("changed", self.changed), ("gone", self.gone)):
+            if types:
+                parts.append(f"{label}: {', '.join(types)}")
+        return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}; nothing changed"
+
+
+def observe(states: Mapping[Project, RegisteredState], actor: Actor, now: dt.datetime) -> dict[int, Observation]:
+    """Stores the registered states and what follows from them; by project id, what changed.
+
+    A handful of queries however many projects there are. An event is recorded for a project in which something
+    changed. The projects' workspaces must be loaded.
+    """
+    with transaction.atomic():
+        ensure_types({row.type for state in states.values() for row in state.connectors} | _stripe_types(states))
+        by_project = _rows_by_project(states)
+        batch = _Batch(now)
+        seen = {
+            project.pk: batch.add(project, state, by_project.get(project.pk, {})) for project, state in states.items()
+        }
+        batch.save(states)
+        for observation in seen.values():
+            if observation:
+                _record(observation, actor)
+    return seen
+
+
+def _stripe_types(states: Mapping[Project, RegisteredState]) -> set[str]:
+    return {STRIPE} if any(state.stripe_mode for state in states.values()) else set()
+
+
+def _rows_by_project(projects: Iterable[Project]) -> dict[int, dict[str, Connector]]:
+    found: dict[int, dict[str, Connector]] = {}
+    # Locked, so that a declaration saved meanwhile waits and computes its verdict on what is written here.
+    for row in Connector.objects.select_for_update().defer("source").filter(project__in=list(projects)):
+        found.setdefault(row.project_id, {})[row.integration_type_id] = row
+    return found
+
+
+class _Batch:
+    """Collects what is to be created, updated and deleted, so that a fleet costs a few statements."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self.now = now
+        self.created: list[Connector] = []
+        self.updated: list[Connector] = []
+        self.deleted: list[int] = []
+
+    def add(self, project: Project, state: RegisteredState, rows: dict[str, Connector]) -> Observation:
+        seen = Observation(project)
+        listed = _listed(project, state, rows)
+        seen.total = len(listed)
+        for type_, registered in listed.items():
+            if type_ not in rows:
+                self._create(project, registered)
+                seen.appeared.append(type_)
+        touched = []
+        for type_, row in rows.items():
+            before = _observed(row)
+            _take_over(row, listed.get(type_))
+            if _observed(row) != before:
+                _bucket(seen, row, had=before[1] is not None).append(type_)
+            if not row.is_declared and row.registered_scopes is None:
+                self.deleted.append(row.pk)
+            else:
+                touched.append((row, (before, _verdict(row), row.registered_at is None)))
+        self._judge(project, touched)
+        return seen
+
+    def save(self, projects: Iterable[Project]) -> None:
+        Connector.objects.filter(pk__in=self.deleted).delete()
+        Connector.objects.bulk_create(self.created)
+        Connector.objects.bulk_update(self.updated, [*OBSERVED, *RECOMPUTED], batch_size=200)
+        touched = list(projects)
+        Connector.objects.filter(project__in=touched).update(registered_at=self.now)
+        for mode in {project.stripe_mode for project in touched}:
+            same = [project.pk for project in touched if project.stripe_mode == mode]
+            Project.objects.filter(pk__in=same).update(stripe_mode=mode, synced_at=self.now, sync_error="")
+
+    def _create(self, project: Project, registered: RegisteredConnector | None) -> None:
+        assert registered is not None  # noqa: S101 - only listed types get here
+        row = Connector(project=project, integration_type_id=registered.type, is_declared=False, registered_at=self.now)
+        _take_over(row, registered)
+        recompute([row], rules_of(project.workspace))
+        self.created.append(row)
+
+    def _judge(self, project: Project, touched: Sequence[tuple[Connector, tuple[object, object, bool]]]) -> None:
+        for row, _ in touched:
+            row.registered_at = self.now
+        recompute([row for row, _ in touched], rules_of(project.workspace))
+        for row, (before, verdict, first_look) in touched:
+            if first_look or _observed(row) != before or _verdict(row) != verdict:
+                self.updated.append(row)
+
+
+def _listed(
+    project: Project, state: RegisteredState, rows: Mapping[str, Connector]
+) -> dict[str, RegisteredConnector | None]:
+    """What Base44 has by type, Stripe among it. What could not be learnt stays as it was last seen."""
+    listed: dict[str, RegisteredConnector | None] = {row.type: row for row in state.connectors}
+    if state.stripe_mode is not None:
+        project.stripe_mode = state.stripe_mode
+    if project.stripe_mode in (Project.StripeMode.SANDBOX, Project.StripeMode.LIVE):
+        listed[STRIPE] = RegisteredConnector(STRIPE, project.stripe_mode)
+    if state.odd_rows:
+        for type_, row in rows.items():
+            if row.registered is not None:
+                listed.setdefault(type_, row.registered)
+    return listed
+
+
+def _take_over(row: Connector, registered: RegisteredConnector | None) -> None:
+    row.registered_status = registered.status[:50] if registered else ""
+    row.registered_scopes = list(registered.scopes) if registered else None
+    row.registered_account = registered.account[:200] if registered else ""
+
+
+def _bucket(seen: Observation, row: Connector, *, had: bool) -> list[str]:
+    if row.registered_scopes is None:
+        return seen.gone
+    return seen.changed if had else seen.appeared
+
+
+def _observed(row: Connector) -> tuple[str, list[str] | None, str]:
+    return row.registered_status, row.registered_scopes, row.registered_account
+
+
+def _verdict(row: Connector) -> tuple[object, ...]:
+    return tuple(getattr(row, name) for name in RECOMPUTED)
+
+
+def _record(seen: Observation, actor: Actor) -> None:
+    after = {"new": seen.appeared, "changed": seen.changed, "gone": seen.gone}
+    record_event(actor, "project.observed", seen.project, after={k: v for k, v in after.items() if v})
