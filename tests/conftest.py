@@ -1,0 +1,57 @@
+"""Shared by all tests: which of them can run here."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+
+from connectors.models import Project, Workspace
+from tests import factories, needs
+
+NEEDS = ("browser", "cli", "postgres", "redis")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail where PORTAL_TEST_REQUIRE says so, a test whose marker names something that is missing."""
+    for marker in NEEDS:
+        if item.get_closest_marker(marker) is not None and (reason := needs.missing(marker)):
+            needs.require(marker, reason)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of the Chromium for tests marked `browser`."""
+    path = needs.chromium()
+    if path is None:
+        needs.require("browser", "no Chromium was found")
+    return path
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Runs the portal: staff with every permission."""
+    return factories.make_user("operator", staff=True, superuser=True)
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    """Staff without any permission but to see."""
+    return factories.make_user("viewer", staff=True)
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """Somebody with a login and nothing to do here."""
+    return factories.make_user("stranger")
+
+
+@pytest.fixture
+def workspace(db: None) -> Workspace:
+    """A workspace whose Base44 never answers."""
+    return factories.make_workspace("Acme")
+
+
+@pytest.fixture
+def project(workspace: Workspace) -> Project:
+    """A project of `workspace`, without connectors."""
+    return factories.make_project("crm", workspace=workspace)
