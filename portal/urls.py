@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
-from portal import health
+from portal import health, search
 
 # Login goes through allauth alone: Django's own admin login would skip its rate limits and second factor.
 admin.autodiscover()
@@ -40,6 +40,8 @@ def account_patterns() -> list[URLPattern]:
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    # Ahead of the admin's own addresses: takes the place of Unfold's search.
+    path("admin/search/", admin.site.admin_view(search.palette)),
     path("admin/", admin.site.urls),
     path("accounts/", include(account_patterns())),
     path("healthz", health.healthz, name="healthz"),

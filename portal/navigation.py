@@ -1,0 +1,106 @@
+"""The sidebar: sections and pages that a person may open, and how many connectors wait for somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.core.cache import cache
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from connectors.models import Connector
+
+BADGE_SECONDS = 30
+"""For how long the number beside "Connectors" may be out of date; it is shown on every page."""
+BADGE_LIMIT = 99
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One line of the sidebar: a model's list in the admin."""
+
+    title: str
+    icon: str
+    model: str
+
+    @property
+    def model_class(self) -> type[Model]:
+        """The model whose list this is."""
+        return apps.get_model(self.model)
+
+    @property
+    def url(self) -> str:
+        """The address of the list."""
+        return reverse(f"admin:{self.model.replace('.', '_')}_changelist")
+
+    def is_open_to(self, request: HttpRequest) -> bool:
+        """Whether the model has an admin page that this person may look at."""
+        model_admin = admin.site._registry.get(self.model_class)
+        return model_admin is not None and model_admin.has_view_permission(request)
+
+
+SECTIONS: dict[str, list[Page]] = {
+    "Connections": [
+        Page("Workspaces", "domain", "connectors.workspace"),
+        Page("Projects", "deployed_code", "connectors.project"),
+        Page("Connectors", "cable", "connectors.connector"),
+        Page("Catalogue", "category", "connectors.integrationtype"),
+    ],
+    "Operations": [
+        Page("Sync runs", "sync", "connectors.syncrun"),
+        Page("Activity", "history", "connectors.event"),
+    ],
+    "Access": [
+        Page("Users", "group", "auth.user"),
+        Page("Groups", "shield_person", "auth.group"),
+    ],
+}
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The sidebar as Unfold takes it. Pages that the person may not open are left out."""
+    dashboard = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}
+    groups: list[dict[str, Any]] = [{"title": "Overview", "items": [dashboard]}]
+    for title, pages in SECTIONS.items():
+        items = [_item(request, page) for page in pages if page.is_open_to(request)]
+        if items:
+            groups.append({"title": title, "separator": True, "items": items})
+    return groups
+
+
+def attention_badge(request: HttpRequest) -> str:
+    """How many connectors need somebody, "" for none and "99+" for many. Cached for `BADGE_SECONDS`."""
+    key = f"attention-badge:{request.user.pk}"
+    count = cache.get(key)
+    if count is None:
+        waiting = Connector.objects.visible_to(request.user).needing_attention()
+        # Counting stops behind the limit: a portal in trouble must not pay for it on every page.
+        count = waiting.order_by()[: BADGE_LIMIT + 1].count()
+        cache.set(key, count, BADGE_SECONDS)
+    if count > BADGE_LIMIT:
+        return f"{BADGE_LIMIT}+"
+    return str(count) if count else ""
+
+
+def environment_label(request: HttpRequest) -> list[str] | None:
+    """The label in the page's head: says that this is no production portal, where DEBUG is on."""
+    return ["Development", "neutral"] if settings.DEBUG else None
+
+
+def shell_settings(request: HttpRequest) -> dict[str, Any]:
+    """What Unfold is told on every page: no inline colours, which the Content-Security-Policy forbids (theme.css)."""
+    return {"colors": {}}
+
+
+def _item(request: HttpRequest, page: Page) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": page.url}
+    # Unfold compares with the whole path; a row's own page belongs to its list.
+    item["active"] = request.path.startswith(page.url)
+    if page.model == "connectors.connector" and (badge := attention_badge(request)):
+        item["badge"] = badge
+    return item
