@@ -1,0 +1,89 @@
+"""Makes rows for tests: every argument has a default that is fine, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from connectors.core.actor import Actor, Door
+from connectors.models import Connector, IntegrationType, Project, Sealed, Workspace
+
+SHELL = Actor(label="tests", door=Door.SHELL)
+"""Who acts when the test does not care."""
+
+_numbers = itertools.count(1)
+
+
+def make_user(username: str, *, staff: bool = False, superuser: bool = False) -> User:
+    """A user with the password "password"."""
+    return User.objects.create_user(
+        username, f"{username}@example.com", "password", is_staff=staff, is_superuser=superuser
+    )
+
+
+def make_workspace(name: str = "", **values: Any) -> Workspace:
+    """A workspace; `token` in the values is stored as an accepted personal access token."""
+    token = values.pop("token", "")
+    if token:
+        values |= {
+            "credential_kind": Workspace.CredentialKind.TOKEN,
+            "credential": Sealed.of(token),
+            "credential_state": Workspace.CredentialState.ACCEPTED,
+        }
+    values.setdefault("api_url", "http://127.0.0.1:9")  # the discard port: nothing answers there
+    return Workspace.objects.create(name=name or f"Workspace {next(_numbers)}", **values)
+
+
+def make_project(slug: str = "", *, workspace: Workspace | None = None, **values: Any) -> Project:
+    """A project in `workspace`, or in one of its own."""
+    slug = slug or f"project-{next(_numbers)}"
+    values = {"name": slug.replace("-", " ").title(), "app_id": f"app-{slug}", **values}
+    return Project.objects.create(slug=slug, workspace=workspace or make_workspace(), **values)
+
+
+def make_type(slug: str, **values: Any) -> IntegrationType:
+    """The integration type of this slug."""
+    return IntegrationType.objects.get_or_create(slug=slug, defaults={"display_name": slug.title(), **values})[0]
+
+
+def make_connector(
+    project: Project,
+    type_: str = "slack",
+    scopes: Iterable[str] = (),
+    *,
+    registered: Iterable[str] | None = None,
+    config: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Connector:
+    """A declared connector; with `registered` scopes Base44 lists it as active with exactly these."""
+    if registered is not None:
+        seen = {"registered_scopes": list(registered), "registered_status": "active", "registered_at": timezone.now()}
+        values = {**seen, **values}
+    return Connector.objects.create(
+        project=project,
+        integration_type=make_type(type_),
+        scopes=list(scopes),
+        connection_config=dict(config or {}),
+        **values,
+    )
+
+
+def make_fleet(projects: int, connectors: int, *, workspace: Workspace | None = None) -> list[Project]:
+    """Many projects with the same number of connectors each, in a few statements: for query counts and speed."""
+    workspace = workspace or make_workspace()
+    types = [make_type(f"type-{number}") for number in range(connectors)]
+    start = next(_numbers) * 1_000_000
+    made = Project.objects.bulk_create(
+        Project(workspace=workspace, name=f"Fleet {n}", slug=f"fleet-{n}", app_id=f"fleet-app-{n}")
+        for n in range(start, start + projects)
+    )
+    Connector.objects.bulk_create(
+        Connector(project=project, integration_type=type_, scopes=["a:read", "b:write"])
+        for project in made
+        for type_ in types
+    )
+    return made
