@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 STRIPE = "stripe"
 """The one integration type without OAuth: Base44 provisions it through endpoints of its own."""
 
-TYPE_PATTERN = re.compile(r"[a-z0-9_-]+", re.IGNORECASE)
+TYPE_PATTERN = re.compile(r"[a-z0-9_-]+", re.IGNORECASE | re.ASCII)
 """What Base44's CLI takes as an integration type (base44 0.1.18; the whole string must match)."""
 
 
