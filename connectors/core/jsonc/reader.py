@@ -37,15 +37,18 @@ _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 Kind = Literal["object", "array", "string", "number", "word", "key"]
 
 
+def place(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of an offset, both from 1, with lines as json5 counts them: LF, CRLF, CR, U+2028, U+2029."""
+    ends = list(_LINE_END.finditer(text, 0, offset))
+    return len(ends) + 1, offset - (ends[-1].end() if ends else 0) + 1
+
+
 class Json5Error(ValueError):
     """The text is not JSON5. `expected` says in words what should stand at `line` and `column` (both from 1)."""
 
     def __init__(self, text: str, position: int, expected: str) -> None:
-        before = text[:position]
-        ends = list(_LINE_END.finditer(before))
         self.position, self.expected = position, expected
-        self.line = len(ends) + 1
-        self.column = position - (ends[-1].end() if ends else 0) + 1
+        self.line, self.column = place(text, position)
         super().__init__(f"expected {expected}, found {_named(text[position : position + 1])}")
 
 
