@@ -318,7 +318,9 @@ def read_rows(body: bytes, row_model: type[Row], *, key: str | None) -> Rows[Row
         document = from_json(body)
     except ValueError:
         raise ValueError("the answer is not complete JSON") from None
-    rows = document.get(key) if key is not None and isinstance(document, dict) else document
+    rows = document
+    if key is not None:
+        rows = document.get(key) if isinstance(document, dict) else None
     if not isinstance(rows, list):
         raise ValueError(f"the answer holds no list “{key}”" if key else "the answer is not a list")
     good: list[Row] = []

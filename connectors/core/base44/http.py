@@ -305,10 +305,10 @@ def _final(call: Call, failure: _Failure) -> ApiError:
 
 def _network_failure(call: Call, error: HTTPError, request_id: str) -> _Failure:
     untouched = isinstance(error, (NewConnectionError, ConnectTimeoutError))
-    if isinstance(error, AnyTimeoutError):
-        said = "it did not answer in time."
-    elif isinstance(error, NewConnectionError):
+    if isinstance(error, NewConnectionError):  # asked first: urllib3 counts it among the time-outs
         said = "no connection could be made. Is the API address right, and the network up?"
+    elif isinstance(error, AnyTimeoutError):
+        said = "it did not answer in time."
     elif isinstance(error, SSLError):
         said = "no secure connection could be made (TLS)."
     elif isinstance(error, ProxyError):
