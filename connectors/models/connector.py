@@ -112,6 +112,13 @@ class Connector(models.Model):
     consent_note = models.CharField(max_length=300, blank=True, editable=False)
     consent_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     consent_polled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_set_scopes = models.JSONField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("What Base44 was last told to set; None: never through the portal."),
+    )
+    last_set_config = models.JSONField(null=True, blank=True, editable=False)
     source_path = models.CharField(
         _("source file"), max_length=300, blank=True, editable=False, help_text=_("The file name it was imported from.")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -13,10 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from .visibility import VisibleQuerySet
 from .workspace import Workspace
-
-if TYPE_CHECKING:
-    from .connector import Connector
-    from .sync_run import SyncRun
 
 DEFAULT_CONNECTORS_DIR = "base44/connectors"
 
@@ -102,9 +97,6 @@ class Project(models.Model):
     sync_error = models.TextField(_("last sync error"), blank=True, editable=False)
     next_sync_at = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
-
-    connectors: models.Manager[Connector]
-    runs: models.Manager[SyncRun]
 
     objects = ProjectQuerySet.as_manager()
 

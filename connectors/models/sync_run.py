@@ -80,8 +80,6 @@ class SyncRun(models.Model):
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
-    steps: models.Manager[SyncStep]
-
     objects = SyncRunQuerySet.as_manager()
 
     class Meta:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Count, Q
@@ -11,9 +9,6 @@ from django.utils.translation import gettext_lazy as _
 
 from .fields import SealedField
 from .visibility import VisibleQuerySet
-
-if TYPE_CHECKING:
-    from .project import Project
 
 DEFAULT_API_URL = "https://app.base44.com"
 
@@ -108,8 +103,6 @@ class Workspace(models.Model):
     )
     auto_added_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
-
-    projects: models.Manager[Project]
 
     objects = WorkspaceQuerySet.as_manager()
 

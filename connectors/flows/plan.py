@@ -1,0 +1,71 @@
+"""Plan: look at Base44 now, and say what applying would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.utils import timezone
+
+from connectors.core.actor import Actor
+from connectors.core.base44.client import Base44Client
+from connectors.core.catalog import ConfigField
+from connectors.core.errors import CredentialError
+from connectors.core.plan import Plan, make_plan
+from connectors.core.specs import RegisteredState
+from connectors.flows.compare import declared_specs, registered_state, rules_of
+from connectors.flows.observe import observe
+from connectors.models import Connector, IntegrationType, Project, Workspace
+
+
+def show_plan(project: Project, client: Base44Client, actor: Actor) -> Plan:
+    """The plan against what Base44 says this moment, which is stored on the way. Sets nothing at Base44.
+
+    Raises ApiError when Base44 cannot be read: a plan from an old look would promise what may not be so.
+    """
+    state = look_at(project, client)
+    observe({project: state}, actor, timezone.now())
+    return plan_against(project, state)
+
+
+def stored_plan(project: Project, connectors: Sequence[Connector] | None = None) -> Plan | None:
+    """The plan against what Base44 was last seen to have, without asking it; None when it was never seen."""
+    if project.synced_at is None:
+        return None
+    rows = list(project.connectors.all()) if connectors is None else connectors
+    return _plan(project, registered_state(project, rows), rows)
+
+
+def look_at(project: Project, client: Base44Client) -> RegisteredState:
+    """What Base44 says of the project now. A refused credential is noted on the workspace before it is raised."""
+    try:
+        return client.registered_state(project.app_id)
+    except CredentialError as error:
+        if error.status == 401:
+            Workspace.objects.filter(pk=project.workspace_id).update(
+                credential_state=Workspace.CredentialState.REFUSED, credential_checked_at=timezone.now()
+            )
+        raise
+
+
+def plan_against(project: Project, state: RegisteredState) -> Plan:
+    """The plan that takes `state` to what the portal declares now."""
+    return _plan(project, state, list(project.connectors.all()))
+
+
+def _plan(project: Project, state: RegisteredState, rows: Sequence[Connector]) -> Plan:
+    told = [row for row in rows if row.last_set_scopes is not None and row.consent == Connector.Consent.NONE]
+    return make_plan(
+        declared_specs(rows),
+        state,
+        rules=rules_of(project.workspace),
+        offered=_offered(),
+        known_config={row.integration_type_id: row.last_set_config or {} for row in told},
+        last_set={row.integration_type_id: row.last_set_scopes or [] for row in told},
+        acting_account=project.workspace.credential_account,
+    )
+
+
+def _offered() -> Mapping[str, Sequence[ConfigField]]:
+    """Every type of the catalogue, shipped or named by Base44, with the settings that it wants."""
+    rows = IntegrationType.objects.filter(is_known=True).values_list("slug", "connection_config_fields")
+    return {slug: [ConfigField(**field) for field in fields] for slug, fields in rows}

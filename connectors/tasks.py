@@ -1,0 +1,123 @@
+"""What workers do: a task takes ids, calls one flow, and maps errors to another try.
+
+Rows are the truth (flows.runs): a message may be lost or come twice, and nothing is done twice or forgotten.
+`start_...` open the rows and send the message once the transaction is committed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from connectors.core.actor import SCHEDULER, Actor, Door
+from connectors.core.errors import ApiError, CredentialError
+from connectors.core.plan import Plan
+from connectors.flows import apply, consent, runs, sync
+from connectors.flows.connect import client_for
+from connectors.models import Connector, Project, SyncRun
+
+SYNC_CHUNK = 500
+MAX_WAIT = 5.0
+"""Seconds that a worker sleeps for a rate budget; for a longer wait the work goes back to the queue."""
+
+
+def start_sync(projects: Iterable[Project], actor: Actor) -> list[SyncRun]:
+    """Queues a sync of each project that has none under way; workers take them in chunks."""
+    queued = sync.queue_syncs(projects, actor)
+    for start in range(0, len(queued), SYNC_CHUNK):
+        ids = [run.pk for run in queued[start : start + SYNC_CHUNK]]
+        transaction.on_commit(lambda ids=ids: sync_runs.delay(ids))  # type: ignore[misc]
+    return queued
+
+
+def start_apply(project: Project, plan: Plan, removals: Collection[str], actor: Actor) -> SyncRun:
+    """Queues an apply. Raises Refused as `flows.apply.queue_apply` does."""
+    run = apply.queue_apply(project, plan, removals, actor)
+    transaction.on_commit(lambda: apply_run.delay(run.pk))
+    return run
+
+
+def watch_consent(connector: Connector) -> None:
+    """Polls a consent that was just asked for, until it is decided or given up."""
+    transaction.on_commit(lambda: _poll_later(connector.pk))
+
+
+@shared_task
+def sync_runs(run_ids: Sequence[int]) -> None:
+    result = sync.run_syncs(run_ids, _actor_of(run_ids), max_wait=MAX_WAIT)
+    if result.postponed:
+        sync_runs.apply_async((result.postponed,), countdown=result.wait)
+
+
+@shared_task
+def sync_due_projects() -> None:
+    """Every project whose periodic sync is due (SYNC_INTERVAL)."""
+    interval = dt.timedelta(seconds=settings.SYNC_INTERVAL)
+    start_sync(sync.claim_due_projects(timezone.now(), interval), SCHEDULER)
+
+
+@shared_task
+def apply_run(run_id: int) -> None:
+    run = SyncRun.objects.select_related("project__workspace").get(pk=run_id)
+    try:
+        client = client_for(run.project.workspace)
+    except CredentialError as error:
+        if (claimed := runs.claim_run(run_id)) is not None:
+            runs.finish_run(claimed, SyncRun.State.FAILED, str(error))
+        return
+    apply.run_apply(run_id, client, _actor_of([run_id]))
+
+
+@shared_task
+def poll_consent(connector_id: int) -> None:
+    connector = Connector.objects.select_related("project__workspace").filter(pk=connector_id).first()
+    if connector is None:
+        return
+    try:
+        client = client_for(connector.project.workspace)
+        state = consent.poll_consent(connector, client, SCHEDULER)
+    except CredentialError:
+        return  # the sweep asks again, by when somebody may have renewed the credential
+    except ApiError:
+        state = Connector.Consent.PENDING  # Base44 may answer next time; the flow gives up in the end
+    if state == Connector.Consent.PENDING:
+        _poll_later(connector_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Sets right what killed workers and lost messages leave behind."""
+    now = timezone.now()
+    runs.bury_dead_runs(now)
+    runs.redeliver(now, _send)
+    for connector_id in consent.forgotten_consents(now):
+        Connector.objects.filter(pk=connector_id).update(consent_polled_at=now)
+        poll_consent.delay(connector_id)
+
+
+@shared_task
+def prune() -> None:
+    """Forgets old sync runs that found nothing (RUN_RETENTION_DAYS)."""
+    runs.prune_runs(timezone.now(), keep_days=settings.RUN_RETENTION_DAYS)
+
+
+def _send(run: SyncRun) -> None:
+    if run.kind == SyncRun.Kind.APPLY:
+        apply_run.delay(run.pk)
+    elif run.kind == SyncRun.Kind.SYNC:
+        sync_runs.delay([run.pk])
+
+
+def _poll_later(connector_id: int) -> None:
+    poll_consent.apply_async((connector_id,), countdown=consent.POLL_EVERY.total_seconds())
+
+
+def _actor_of(run_ids: Sequence[int]) -> Actor:
+    """Who asked for the runs: the worker acts in their name, through its own door."""
+    run = SyncRun.objects.filter(pk__in=run_ids).first()
+    return Actor(run.actor_label, Door.TASK, run.user_id) if run else SCHEDULER
