@@ -6,17 +6,18 @@ Every variable can also be given as a file: NAME_FILE holds the path of a file w
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from portal import checks, secret_files
+from portal.environment import Environment
 from portal.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.FileAwareEnv()
+env = Environment()
 
 # --- Where the portal's own files lie ---------------------------------------------------------------------------
 PORTAL_DATA_DIR = Path(env.str("PORTAL_DATA_DIR", default=str(BASE_DIR / "var"))).expanduser().resolve()
@@ -28,7 +29,7 @@ except OSError as error:
 # --- Secrets and hosts ------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 TESTING = env.bool("PORTAL_TESTING", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="").strip()
+SECRET_KEY = env.str("SECRET_KEY", default="")
 ENCRYPTION_KEYS: list[str] = env.list("ENCRYPTION_KEYS", default=[])
 if DEBUG:
     _secrets = PORTAL_DATA_DIR / "secrets"
@@ -48,6 +49,8 @@ BASE44_API_URL = env.str("BASE44_API_URL", default="https://app.base44.com")
 SYNC_INTERVAL = env.int("SYNC_INTERVAL", default=900)
 if SYNC_INTERVAL < 1:
     raise ImproperlyConfigured("SYNC_INTERVAL must be a number of seconds, at least 1")
+
+RUN_RETENTION_DAYS = env.int("RUN_RETENTION_DAYS", default=30)
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -107,7 +110,7 @@ TEMPLATES = [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Database ---------------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{PORTAL_DATA_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{PORTAL_DATA_DIR / 'db.sqlite3'}")}
 _database = DATABASES["default"]
 if "sqlite" in _database["ENGINE"]:
     # IMMEDIATE takes the write lock at BEGIN: a transaction that starts by reading would otherwise fail with
@@ -125,7 +128,7 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
 
 # --- Broker and cache: Redis when there is one, the disk when there is none ---------------------------------------
-REDIS_URL = env.str("REDIS_URL", default="").strip()
+REDIS_URL = env.str("REDIS_URL", default="")
 REDIS_PREFIX = env.str("REDIS_PREFIX", default="portal")
 if REDIS_URL:
     CACHES = {
@@ -180,8 +183,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "sync-projects": {"task": "connectors.tasks.sync_all_projects", "schedule": float(SYNC_INTERVAL)},
-    "sweep-runs": {"task": "connectors.tasks.sweep", "schedule": 30.0},
+    # Often, because each time it takes only the projects that are due: that spreads a fleet over the interval.
+    "sync-due-projects": {"task": "connectors.tasks.sync_due_projects", "schedule": min(15.0, float(SYNC_INTERVAL))},
+    "sweep": {"task": "connectors.tasks.sweep", "schedule": 30.0},
+    "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
 }
 
 # --- Login: django-allauth is the only door ---------------------------------------------------------------------
@@ -246,6 +251,8 @@ CONTENT_SECURITY_POLICY = {
 # --- Static files, uploads --------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(PORTAL_DATA_DIR / "static"))
+with contextlib.suppress(OSError):  # read-only in a container, where the image brings it along
+    Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 _manifest = not (DEBUG or TESTING)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -256,7 +263,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not _manifest
-WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_AUTOREFRESH = not _manifest
 MEDIA_ROOT = str(PORTAL_DATA_DIR / "media")
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=10 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
@@ -268,7 +275,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["portal.formats"]
 
 # --- E-mail: only password resets are sent, and only where EMAIL_URL is set ----------------------------------------
@@ -279,10 +286,8 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # --- Logs -------------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-LOG_FORMAT = env.str("LOG_FORMAT", default="text")
-if LOG_FORMAT not in {"text", "json"}:
-    raise ImproperlyConfigured("LOG_FORMAT must be text or json")
+LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json"), default="text")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
