@@ -36,11 +36,11 @@ def make_plan(
 ) -> Plan:
     """What must be done at Base44 so that the registered state becomes the declared one.
 
-    `offered` is Base44's answer of available integrations (type to connection settings); without it the catalogue
-    serves. `known_config` holds the connection settings last set, by type: Base44 does not list them, so without an
-    entry they are not compared. `last_set` holds the scopes of the last set, by type, only where consent was finished:
-    what Base44 did not keep of them is said. `acting_account` is the e-mail address behind the credential, "" when
-    unknown. Raises Refused when a type is declared twice.
+    `offered` are the known integration types with their connection settings, best from Base44's own list; without it
+    the catalogue serves. `known_config` holds the connection settings last set, by type: Base44 does not list them,
+    so without an entry they are not compared. `last_set` holds the scopes of the last set, by type, only where
+    consent was finished: what Base44 did not keep of them is said. `acting_account` is the e-mail address behind the
+    credential, "" when unknown. Raises Refused when a type is declared twice.
     """
     planner = _Planner(rules, registered, offered, known_config or {}, last_set or {}, acting_account)
     return planner.plan(declared)
@@ -138,7 +138,7 @@ class _Planner:
     def _append(self, action: Action) -> None:
         self.actions.append(action)
         if not action.problem and not self._is_known(action.type):
-            self.warnings.append(words.unknown_type(action.type, offered=self.offered is not None))
+            self.warnings.append(words.unknown_type(action.type))
 
     def _keep(self, spec: ConnectorSpec, now: RegisteredConnector, difference: ScopeDifference) -> None:
         uncompared = bool(_given(spec.connection_config)) and spec.type not in self.known_config
@@ -149,18 +149,21 @@ class _Planner:
 
     def _twin(self, type_: str, listed: Iterable[str]) -> str:
         """The type that was probably meant: registered or known, and other than `type_` by capital letters only."""
-        meant = next((other for other in listed if other.lower() == type_.lower()), "")
-        return meant or self.rules.catalog.twin(type_)
+        if self._is_known(type_):
+            return ""
+        candidates = [*listed, STRIPE, *self._known_types()]
+        return next((other for other in candidates if other.lower() == type_.lower()), "")
 
     def _others(self, now: RegisteredConnector) -> str:
         """The account that authorised the connection when that is known to be somebody else; else ""."""
         mine = self.acting_account.lower()
         return now.account if mine and now.account and now.account.lower() != mine else ""
 
+    def _known_types(self) -> Collection[str]:
+        return self.rules.catalog.types if self.offered is None else self.offered
+
     def _is_known(self, type_: str) -> bool:
-        if type_ == STRIPE:
-            return True
-        return type_ in (self.rules.catalog.types if self.offered is None else self.offered)
+        return type_ == STRIPE or type_ in self._known_types()
 
     def _fields(self, type_: str) -> Sequence[ConfigField]:
         if self.offered is not None:

@@ -93,10 +93,9 @@ def capitals(type_: str, twin: str) -> str:
     return f"The type {type_} differs only by capital letters from {twin}, which Base44 takes for another one."
 
 
-def unknown_type(type_: str, *, offered: bool) -> str:
+def unknown_type(type_: str) -> str:
     """Warning: Base44 may refuse this type."""
-    where = "Base44 does not offer it to this account" if offered else "The catalogue does not know it"
-    return f"{type_}: {where}. Base44 decides whether it accepts the type."
+    return f"{type_} is not a known integration type. Base44 decides whether it accepts it."
 
 
 def unknown_status(type_: str, status: str) -> str:

@@ -127,10 +127,6 @@ def test_an_unknown_type_has_no_scopes_and_leaves_names_alone(catalog: Catalog) 
     assert catalog.canonical("google_photos", "email") == "email"
 
 
-def test_a_type_in_other_capitals_has_a_twin(catalog: Catalog) -> None:
-    assert [catalog.twin(type_) for type_ in ("Slack", "slack", "Nobody")] == ["slack", "", ""]
-
-
 def test_sensitivities_rank_from_low_to_critical() -> None:
     assert sorted(Sensitivity, key=lambda level: level.rank) == ["low", "medium", "high", "critical"]
 
@@ -144,6 +140,10 @@ def test_a_required_setting_is_missed_and_a_pattern_is_checked(catalog: Catalog)
 
 def test_an_optional_setting_may_be_empty() -> None:
     assert ConfigField(name="region", display_name="Region", validation_pattern="^[a-z]+$").problem("") == ""
+
+
+def test_a_pattern_that_only_javascript_reads_lets_the_value_pass() -> None:
+    assert ConfigField(name="a", display_name="A", validation_pattern="^(?<part>[a-z]+)$").problem("x1") == ""
 
 
 def test_the_catalogue_is_read_once() -> None:

@@ -225,6 +225,12 @@ def test_a_known_type_in_wrong_capitals_is_a_problem_even_when_base44_lists_neit
     assert "from gmail" in only(plan([spec("GMail", SEND)])).problem
 
 
+def test_a_declared_type_in_the_right_capitals_is_set_though_base44_lists_an_odd_twin() -> None:
+    found = plan([spec("slack", "im:read")], [listed("Slack", "im:read")])
+    assert (only(found).kind, only(found).problem) == (ActionKind.SET, "")
+    assert found.kept[0].type == "Slack"
+
+
 def test_an_odd_type_that_base44_really_lists_is_compared_as_it_is() -> None:
     assert plan([spec("Slack", "im:read")], [listed("Slack", "im:read")]).is_empty
 
@@ -232,13 +238,12 @@ def test_an_odd_type_that_base44_really_lists_is_compared_as_it_is() -> None:
 def test_an_unknown_type_is_planned_with_a_warning() -> None:
     found = plan([spec("google_photos")])
     assert only(found).problem == ""
-    assert found.warnings == (
-        "google_photos: The catalogue does not know it. Base44 decides whether it accepts the type.",
-    )
+    assert found.warnings == ("google_photos is not a known integration type. Base44 decides whether it accepts it.",)
 
 
-def test_a_type_that_base44_does_not_offer_is_warned_of() -> None:
-    assert "does not offer it" in plan([spec("slack")], offered={"gmail": []}).warnings[0]
+def test_what_base44_offers_counts_as_known_and_nothing_else() -> None:
+    found = plan([spec("slack"), spec("google_photos")], offered={"google_photos": []})
+    assert found.warnings == ("slack is not a known integration type. Base44 decides whether it accepts it.",)
 
 
 def test_a_type_declared_twice_is_refused() -> None:

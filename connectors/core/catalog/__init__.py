@@ -73,14 +73,6 @@ class Catalog:
         known = self._by_name(type_)
         return tuple(info for name, info in known.items() if name == info.name)
 
-    def twin(self, type_: str) -> str:
-        """The known type that differs from `type_` only by capital letters; "" when there is none.
-
-        Base44 takes `Slack` and `slack` for two types, so such a twin is nearly always a slip.
-        """
-        lowered = type_.lower()
-        return lowered if lowered != type_ and lowered in self.types else ""
-
     def _by_name(self, type_: str) -> Mapping[str, ScopeInfo]:
         """Scopes of the type's provider by name and by alias."""
         info = self.types.get(type_)

@@ -24,6 +24,13 @@ def _must_compile(pattern: str) -> str:
     return pattern
 
 
+def _matches(pattern: str, value: str) -> bool:
+    try:
+        return re.search(pattern, value) is not None
+    except re.error:
+        return True
+
+
 Pattern = Annotated[str, AfterValidator(_must_compile)]
 
 
@@ -115,10 +122,13 @@ class ConfigField:
     confirmed: bool = True
 
     def problem(self, value: str) -> str:
-        """Why `value` cannot be used for this field, as one sentence; "" when it can."""
+        """Why `value` cannot be used for this field, as one sentence; "" when it can.
+
+        A pattern that Python cannot read lets every value pass: Base44 writes it for JavaScript, and checks it itself.
+        """
         if not value.strip():
             return f"The connection setting “{self.display_name}” ({self.name}) is missing." if self.required else ""
-        if self.validation_pattern and not re.search(self.validation_pattern, value):
+        if self.validation_pattern and not _matches(self.validation_pattern, value):
             hint = self.validation_error or f"It must match {self.validation_pattern}"
             return f"The connection setting “{self.display_name}” ({self.name}) is not valid. {hint.rstrip('.')}."
         return ""
