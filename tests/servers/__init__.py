@@ -1,0 +1,1 @@
+"""Starts real programs for tests to run against or to be run by."""
