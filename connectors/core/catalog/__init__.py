@@ -60,8 +60,11 @@ class Catalog:
 
         Scopes of sibling types count: a calendar scope on a gmail connector is unusual, but its reach is known.
         """
-        known = self._by_name(type_)
-        return known.get(name) or next((info for prefix, info in _prefixes(known) if name.startswith(prefix)), None)
+        found = self._by_name(type_).get(name)
+        if found or ":" not in name:
+            return found
+        patterns = (info for info in self.provider_scopes(type_) if info.name.endswith(":*"))
+        return next((info for info in patterns if name.startswith(info.name[:-1])), None)
 
     def canonical(self, type_: str, name: str) -> str:
         """The provider's main spelling of a scope; an unknown one, and one known by its beginning, stays as it is."""
@@ -103,7 +106,3 @@ def _index(path: Path) -> Mapping[str, ScopeInfo]:
         for alias in info.aliases:
             index.setdefault(alias, info)
     return index
-
-
-def _prefixes(known: Mapping[str, ScopeInfo]) -> list[tuple[str, ScopeInfo]]:
-    return [(name.removesuffix("*"), info) for name, info in known.items() if name.endswith(":*")]
