@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -14,7 +14,7 @@ from connectors.core.base44.client import Base44Client
 from connectors.core.base44.contract import AvailableIntegration
 from connectors.core.catalog import IntegrationTypeInfo, load_catalog
 from connectors.core.errors import Refused
-from connectors.flows.events import changes, record_event
+from connectors.flows.events import record_event
 from connectors.models import IntegrationType, Workspace
 
 _SHIPPED_FIELDS = ["display_name", "description", "connection_config_fields", "is_known"]
@@ -31,9 +31,9 @@ def load_catalogue(actor: Actor) -> int:
     rows = [_shipped_row(slug, info, stored.get(slug)) for slug, info in load_catalog().types.items()]
     differing = [row for row in rows if row.slug not in stored or _values(row) != _values(stored[row.slug])]
     _upsert(differing, _SHIPPED_FIELDS)
-    for row in differing:
-        before, after = changes(_values(stored[row.slug]) if row.slug in stored else {}, _values(row))
-        record_event(actor, "type.loaded", row, before=before, after=after)
+    if differing:
+        whole = IntegrationType(display_name="catalogue")
+        record_event(actor, "catalogue.loaded", whole, after=_new_and_changed(differing, stored))
     return len(differing)
 
 
@@ -57,9 +57,8 @@ def refresh_offered(workspace: Workspace, client: Base44Client, actor: Actor) ->
         rows = [_offered_row(answer, stored.get(answer.integration_type)) for answer in offered]
         _upsert(rows, _OFFERED_FIELDS)
         differing = [row for row in rows if row.slug not in stored or _values(row) != _values(stored[row.slug])]
-        for row in differing:
-            before, after = changes(_values(stored[row.slug]) if row.slug in stored else {}, _values(row))
-            record_event(actor, "type.offered", row, before=before, after=after, note=f"workspace {workspace}")
+        if differing:
+            record_event(actor, "catalogue.refreshed", workspace, after=_new_and_changed(differing, stored))
     return tuple(differing)
 
 
@@ -105,6 +104,13 @@ def _offered_row(answer: AvailableIntegration, stored: IntegrationType | None) -
         is_known=True,
         offered_at=timezone.now(),
     )
+
+
+def _new_and_changed(rows: Iterable[IntegrationType], stored: Mapping[str, IntegrationType]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"new": [], "changed": []}
+    for row in rows:
+        found["changed" if row.slug in stored else "new"].append(row.slug)
+    return found
 
 
 def _values(row: IntegrationType) -> dict[str, Any]:
