@@ -8,30 +8,42 @@ import secrets
 from collections.abc import Callable
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.http.response import HttpResponseBase
 
 from portal.celery import app
 
 logger = logging.getLogger(__name__)
 
 
-@require_safe
-@never_cache
-@login_not_required
-def healthz(request: HttpRequest) -> JsonResponse:
+class HealthMiddleware:
+    """Answers /healthz and /readyz ahead of everything else.
+
+    Ahead of the check of the Host header, because load balancers ask by address, and ahead of the redirect to HTTPS,
+    because they ask inside the network.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a health question, pass on everything else."""
+        question = _QUESTIONS.get(request.path_info)
+        if question is None or request.method not in ("GET", "HEAD"):
+            return self._get_response(request)
+        answer = question()
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+def healthz() -> JsonResponse:
     """Say that the process answers; asks nothing of database, cache or broker, so a restart is never wrongly caused."""
     return JsonResponse({"status": "ok"})
 
 
-@require_safe
-@never_cache
-@login_not_required
-def readyz(request: HttpRequest) -> JsonResponse:
+def readyz() -> JsonResponse:
     """Say whether the portal can do its work: 200 when database, cache and broker answer, 503 when one does not.
 
     The answer names the part that fails and never why: an error's text can hold an address or a user name.
@@ -74,4 +86,5 @@ def _broker() -> None:
         raise OSError("the broker's folder cannot be written")
 
 
+_QUESTIONS: dict[str, Callable[[], JsonResponse]] = {"/healthz": healthz, "/readyz": readyz}
 _PROBES: dict[str, Callable[[], None]] = {"database": _database, "cache": _cache, "broker": _broker}

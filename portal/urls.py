@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 
-from portal import health, search
+from portal import search
 
 # Login goes through allauth alone: Django's own admin login would skip its rate limits and second factor.
 admin.autodiscover()
@@ -44,6 +44,4 @@ urlpatterns = [
     path("admin/search/", admin.site.admin_view(search.palette)),
     path("admin/", admin.site.urls),
     path("accounts/", include(account_patterns())),
-    path("healthz", health.healthz, name="healthz"),
-    path("readyz", health.readyz, name="readyz"),
 ]

@@ -15,7 +15,7 @@ from portal.supervisor import Program
 MANAGE_PY = Path(__file__).resolve().parents[2] / "manage.py"
 PROJECTS = Path(__file__).resolve().parent / "projects"
 
-WEB_OPTIONS = ("--worker-class=gthread", "--workers=2", "--threads=4", "--log-level=warning")
+WEB_OPTIONS = ("--worker-class=gthread", "--workers=2", "--threads=4", "--log-level=warning", "--no-control-socket")
 WORKER_OPTIONS = ("--pool=threads", "--loglevel=WARNING", "--without-gossip", "--without-mingle")
 
 

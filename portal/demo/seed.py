@@ -9,13 +9,14 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from connectors.core.errors import Refused
-from connectors.core.jsonc import loads
 from connectors.models import Project, Workspace
 from portal.demo.place import PROJECTS, DemoPlace
 from portal.secret_files import read_or_create
 
 LOGIN = "admin"
 WORKSPACE = "Demo workspace"
+SAMPLES = {"storefront": "production", "helpdesk": "staging", "insights": "development"}
+"""The sample projects' environments; folders of these names lie in `projects/`, apps `demo-...` in the emulator."""
 
 
 def require_demo_database() -> None:
@@ -49,21 +50,11 @@ def seed(place: DemoPlace) -> None:
     elif workspace.api_url != place.emulator_url:  # started with another EMULATOR_PORT this time
         workspace.api_url = place.emulator_url
         workspace.save(update_fields=["api_url"])
-    for slug, app_id, environment in sample_projects():
+    for slug, environment in SAMPLES.items():
         if not Project.objects.filter(slug=slug).exists():
-            _quietly("add_project", slug, workspace=WORKSPACE, app_id=app_id, environment=environment)
+            _quietly("add_project", slug, workspace=WORKSPACE, app_id=f"demo-{slug}", environment=environment)
             _quietly("import_connectors", str(PROJECTS / slug), project=slug)
     _quietly("sync_projects", all=True)
-
-
-def sample_projects() -> list[tuple[str, str, str]]:
-    """Slug, app id and environment of each sample project, in the order of their folders' names."""
-    found = []
-    for settings_file in sorted(PROJECTS.glob("*/base44/.app.jsonc")):
-        slug = settings_file.parents[1].name
-        app_id = loads(settings_file.read_text(encoding="utf-8"))["id"]
-        found.append((slug, app_id, "production" if "prod" in slug else "development"))
-    return found
 
 
 def _quietly(command: str, *arguments: str, **options: object) -> None:
