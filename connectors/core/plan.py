@@ -15,7 +15,7 @@ from connectors.core.actions import Action, ActionKind, Kept, Plan, fingerprint
 from connectors.core.catalog import ConfigField
 from connectors.core.errors import Refused
 from connectors.core.scopes import ScopeDifference, ScopeRules, tidy
-from connectors.core.specs import STRIPE, ConnectorSpec, RegisteredConnector, RegisteredState
+from connectors.core.specs import STRIPE, UNREADABLE, ConnectorSpec, RegisteredConnector, RegisteredState
 
 __all__ = ["Action", "ActionKind", "Kept", "Plan", "make_plan"]
 
@@ -88,6 +88,9 @@ class _Planner:
         if now is None:
             self._add(spec, None, ScopeDifference(added=tidy(spec.scopes)), twin=self._twin(spec.type, listed))
             return
+        if now.status == UNREADABLE:
+            self._leave_unreadable(now)
+            return
         difference = self.rules.compare(spec.type, spec.scopes, now.scopes)
         settings = self._changed_settings(spec)
         if difference or settings:
@@ -147,6 +150,10 @@ class _Planner:
         if now.status != ACTIVE:
             self.warnings.append(words.unknown_status(spec.type, now.status))
 
+    def _leave_unreadable(self, now: RegisteredConnector) -> None:
+        self.kept.append(Kept(now.type, words.unreadable(now.type), now.status, now.account))
+        self.warnings.append(words.unreadable(now.type))
+
     def _twin(self, type_: str, listed: Iterable[str]) -> str:
         """The type that was probably meant: registered or known, and other than `type_` by capital letters only."""
         if self._is_known(type_):
@@ -188,6 +195,9 @@ class _Planner:
         for now in listed.values():
             twin = next((type_ for type_ in types if type_.lower() == now.type.lower()), "")
             if now.type in types:
+                continue
+            if now.status == UNREADABLE:
+                self._leave_unreadable(now)
                 continue
             if twin:
                 self.kept.append(Kept(now.type, words.not_removed(now.type, twin), now.status, now.account))

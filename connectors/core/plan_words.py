@@ -129,3 +129,8 @@ def _others(account: str) -> str:
     if not account:
         return ""
     return f" {account} made the connection; it will belong to whoever gives consent."
+
+
+def unreadable(type_: str) -> str:
+    """Why a connector whose entry in Base44's list cannot be read is left alone."""
+    return f"Base44 lists {type_} in a form that could not be read, so it is neither set nor removed."

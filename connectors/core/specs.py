@@ -13,6 +13,10 @@ TYPE_PATTERN = re.compile(r"[a-z0-9_-]+", re.IGNORECASE | re.ASCII)
 """What Base44's CLI takes as an integration type (base44 0.1.18; the whole string must match)."""
 
 
+UNREADABLE = "unreadable"
+"""Our own word for the status of a connector that Base44 listed in a form that could not be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectorSpec:
     """What a project asks of one integration type: the desired state, as a file or the portal declares it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from connectors.core.scopes import ScopeDifference, ScopeRules
-from connectors.core.specs import STRIPE, ConnectorSpec, RegisteredState
+from connectors.core.specs import STRIPE, UNREADABLE, ConnectorSpec, RegisteredState
 from connectors.models import Connector, Project, Workspace
 
 SyncState = Connector.SyncState
@@ -50,6 +50,8 @@ def _verdict(connector: Connector, rules: ScopeRules) -> tuple[SyncState, str]:
         return (
             (SyncState.NOT_REGISTERED, "Base44 does not list it.") if connector.is_declared else (SyncState.UNKNOWN, "")
         )
+    if connector.registered_status == UNREADABLE:
+        return SyncState.UNKNOWN, "Base44 lists it in a form that could not be read."
     if not connector.is_declared:
         return SyncState.NOT_DECLARED, "Base44 has it, and the portal does not ask for it."
     if connector.integration_type_id == STRIPE:
@@ -63,10 +65,11 @@ def _verdict(connector: Connector, rules: ScopeRules) -> tuple[SyncState, str]:
 
 
 def in_words(difference: ScopeDifference) -> str:
-    """`2 scopes are missing at Base44 (a, b); 1 is there and not declared (c)`."""
+    """`Missing at Base44: a, b; at Base44 and not declared: c`."""
     parts = []
     if difference.added:
         parts.append(f"missing at Base44: {', '.join(difference.added)}")
     if difference.removed:
         parts.append(f"at Base44 and not declared: {', '.join(difference.removed)}")
-    return "; ".join(parts).capitalize() if parts else ""
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]  # capitalize() would put the scopes in lower case

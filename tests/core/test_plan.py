@@ -349,3 +349,13 @@ def test_rows_begin_with_type_action_and_reason_and_end_with_what_is_kept() -> N
 def test_counts_name_every_kind() -> None:
     found = plan([spec("slack", "a"), spec("stripe")], [listed("box")])
     assert found.counts == {"set": 1, "consent": 0, "provision": 1, "remove": 1, "remove_stripe": 0, "keep": 0}
+
+
+# What could not be read
+
+
+@pytest.mark.parametrize("declared", [[], [spec("slack", "chat:write")]], ids=["not declared", "declared"])
+def test_a_connector_that_could_not_be_read_is_neither_set_nor_removed(declared: list[ConnectorSpec]) -> None:
+    found = plan(declared, [listed("slack", status="unreadable")])
+    assert found.is_empty
+    assert "could not be read" in found.warnings[0]

@@ -38,15 +38,13 @@ from connectors.core.base44.contract import (
 from connectors.core.base44.credentials import Credential
 from connectors.core.base44.http import TIMEOUT, Call, Policy, Transport, host_of, unreadable
 from connectors.core.errors import ApiError, CredentialError
-from connectors.core.specs import TYPE_PATTERN, RegisteredConnector, RegisteredState
+from connectors.core.specs import TYPE_PATTERN, UNREADABLE, RegisteredConnector, RegisteredState
 
 log = logging.getLogger(__name__)
 
 STRIPE_TIMEOUT = 60.0
 """Seconds: installing or removing Stripe takes Base44 long, and the CLI waits as long."""
 
-UNREADABLE = "unreadable"
-"""Status of a listed connector whose row does not fit the contract, though its type could be read."""
 
 APPS_PER_PAGE = 50
 _MAX_PAGES = 100
