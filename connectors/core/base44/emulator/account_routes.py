@@ -115,8 +115,13 @@ def list_apps(call: Call) -> Answer:
         )
         for app in call.world.apps_of(call.caller.workspaces)
     ]
-    limit = call.request.query.get("limit", "")
-    return success(rows[: min(int(limit) if limit.isdecimal() else APPS_AT_MOST, APPS_AT_MOST)])
+    first = _number(call, "skip", 0) if call.world.pages_apps else 0
+    return success(rows[first : first + min(_number(call, "limit", APPS_AT_MOST), APPS_AT_MOST)])
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    value = call.request.query.get(name, "")
+    return int(value) if value.isdecimal() else default
 
 
 def one_app(call: Call) -> Answer:

@@ -23,6 +23,7 @@ body { margin: 0; background: var(--bg); color: var(--text); font: 1rem/1.5 syst
 main { max-width: 36rem; margin: 2rem auto; padding: 1.5rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .75rem; }
 h1 { font-size: 1.375rem; line-height: 1.3; margin: 0 0 .75rem; }
+h2 { font-size: 1.125rem; margin: 1.25rem 0 .25rem; }
 p.note { color: var(--soft); font-size: .875rem; }
 fieldset { border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0; padding: .75rem 1rem; }
 legend { font-weight: 600; padding: 0 .25rem; }
@@ -82,6 +83,22 @@ def account_choice(world: World, preferred: str, legend: str) -> str:
 def chosen_account(form: dict[str, str]) -> str:
     """The account a form names: the typed one before the chosen one."""
     return form.get("other", "").strip() or form.get("account", "").strip()
+
+
+def home(call: Call) -> Answer:
+    """What the emulated Base44 holds, for whoever opens its address."""
+    with call.world.lock:
+        apps = "".join(_app_section(app) for app in call.world.data.apps.values())
+    return page("Base44 emulator", apps or "<p>There are no apps yet.</p>")
+
+
+def _app_section(app: App) -> str:
+    rows = [(row.type, row.status, f"{len(row.scopes)} scopes", row.account) for row in app.connections.values()]
+    if app.stripe.mode:
+        rows.append(("stripe", app.stripe.mode, "", ""))
+    lines = "".join(f"<li>{escape(', '.join(filter(None, row)))}</li>" for row in rows)
+    listed = f"<ul>{lines}</ul>" if lines else "<p>No connectors.</p>"
+    return f'<h2>{escape(app.name)}</h2><p class="note">App id <code>{escape(app.id)}</code></p>{listed}'
 
 
 # consent
@@ -213,6 +230,7 @@ def answer_claim(call: Call) -> Answer:
 
 
 PAGE_ROUTES: list[Route] = [
+    route("GET", "/", home, ""),
     route("GET", "/connect/{secret}", show_consent, ""),
     route("POST", "/connect/{secret}", answer_consent, ""),
     route("GET", "/device", show_device, ""),

@@ -146,6 +146,8 @@ class World:
         self.integrations: dict[str, Integration] = default_integrations()
         self.metered: set[str] = set()
         """Types whose token the SDK may not read (403 `metered_connector_requires_proxy`)."""
+        self.pages_apps = False
+        """Whether `GET /api/apps` heeds `skip`. Base44 is not known to; the CLI sees 50 apps at most."""
 
     def changed(self) -> None:
         """Note that something is worth saving. Call it with the lock held."""
@@ -157,6 +159,7 @@ class World:
             self.data = WorldData(revision=self.data.revision + 1)
             self.integrations = default_integrations()
             self.metered = set()
+            self.pages_apps = False
 
     # people and workspaces
 
