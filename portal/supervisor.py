@@ -122,7 +122,8 @@ class Supervisor:
     def _pump(self, name: str, pipe: IO[bytes]) -> None:
         with pipe:
             for line in pipe:
-                self._report(f"{name:<9}| {line.decode(errors='replace').rstrip()}")
+                if text := line.decode(errors="replace").rstrip():
+                    self._report(f"{name:<9}| {text}")
 
     def _look_after(self, running: _Running) -> None:
         now = time.monotonic()

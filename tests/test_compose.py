@@ -138,7 +138,7 @@ def migrated(environment: dict[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running(command: list[str], env: dict[str, str], until: str) -> Iterator[subprocess.Popen[str]]:
-    """A service that has said `until`; on leaving it is asked to end as Docker does it, and must do so without an error."""
+    """A service that has said `until`; on leaving it is asked to end as Docker does it, and must not fail at that."""
     with subprocess.Popen(
         command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
