@@ -1,0 +1,186 @@
+"""Export: write what the portal declares into connector files, changing only what differs and losing no comment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from django.db import transaction
+
+from connectors.core.actor import Actor
+from connectors.core.config_files import (
+    FileChange,
+    connectors_directory,
+    plan_export,
+    read_directory,
+    write_changes,
+    zip_changes,
+)
+from connectors.core.errors import ConfigFileError
+from connectors.core.specs import ConnectorSpec
+from connectors.flows.events import record_event
+from connectors.models import Connector, Project
+from connectors.models.project import DEFAULT_CONNECTORS_DIR
+
+CHUNK = 200
+"""Projects whose connectors are loaded by one query; a thousand projects cost five."""
+
+WRITTEN = ("new", "edited", "removed")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What an export did, or with `check` would do, to one project's connectors directory.
+
+    `problem` is "" or why nothing of this project was written.
+    """
+
+    project: Project
+    directory: Path
+    changes: tuple[FileChange, ...] = ()
+    problem: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether any file was, or would be, written or removed."""
+        return any(change.kind in WRITTEN for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a project's files have to say: its declared connectors, and the files they were imported from, by type."""
+
+    project: Project
+    specs: tuple[ConnectorSpec, ...]
+    sources: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+
+
+def plan_project_export(
+    project: Project, existing: Mapping[str, bytes], *, prune: bool = False
+) -> tuple[FileChange, ...]:
+    """The changes that make a directory with the files `existing` (name to bytes) say what the portal declares.
+
+    Reads the database, writes nothing. Raises ConfigFileError when the directory holds a broken file, or two of a type.
+    """
+    (declared,) = declared_by([project])
+    return plan_export(declared.specs, existing, declared.sources, prune=prune)
+
+
+def export_to_directory(
+    project: Project, target: Path, actor: Actor, *, prune: bool = False, check: bool = False
+) -> ExportResult:
+    """Writes one project's files: into the `connectorsDir` of `target`'s config file, or into `target` itself.
+
+    With `check` nothing is written. `prune` removes files of types that are no longer declared.
+    Raises ConfigFileError when the directory cannot be read or written; then it is as it was.
+    """
+    (declared,) = declared_by([project])
+    result = _export(declared, connectors_directory(target), prune=prune, check=check)
+    if result.differs and not check:
+        _record(result, actor)
+    return result
+
+
+def export_all(
+    projects: Iterable[Project], root: Path, actor: Actor, *, prune: bool = False, check: bool = False
+) -> Iterator[ExportResult]:
+    """Writes each project's files to `root/<slug>/base44/connectors/`, one result per project as it is done.
+
+    Where `root/<slug>` has a config file of its own, that one says where the connectors lie. A project whose directory
+    is broken comes with a `problem`; the others go on.
+    """
+    for declared in declared_by(projects):
+        result = _export_to_tree(declared, root, prune=prune, check=check)
+        if result.differs and not check:
+            _record(result, actor)
+        yield result
+
+
+def export_zip(projects: Sequence[Project], actor: Actor) -> bytes:
+    """A zip of the projects' files, comments and all: the same declarations give the same bytes.
+
+    The files of several projects lie in `<slug>/base44/connectors/`, those of one in its connectors directory.
+    Raises ConfigFileError when an imported file can no longer be edited.
+    """
+    entries = []
+    with transaction.atomic():
+        for declared in declared_by(projects):
+            project = declared.project
+            folder = f"{project.slug}/{DEFAULT_CONNECTORS_DIR}" if len(projects) > 1 else project.connectors_dir
+            changes = plan_export(declared.specs, {}, declared.sources)
+            entries += [(f"{folder}/{change.path}", change.after or b"") for change in changes]
+            record_event(actor, "project.exported", project, after={"zip": [change.path for change in changes]})
+    return zip_changes(entries)
+
+
+def declared_by(projects: Iterable[Project]) -> Iterator[Declared]:
+    """What each project declares, in the projects' order: one query for every CHUNK of them.
+
+    The imported files are read by one query more, and only for a chunk in which a connector has no file yet.
+    """
+    remaining = iter(projects)
+    while chunk := list(islice(remaining, CHUNK)):
+        specs: dict[int, list[ConnectorSpec]] = {project.pk: [] for project in chunk}
+        rows = Connector.objects.declared().filter(project__in=chunk).order_by()
+        for project_id, type_, scopes in rows.values_list("project_id", "integration_type_id", "scopes"):
+            specs[project_id].append(ConnectorSpec(type_, tuple(scopes)))
+        sources = _Sources(chunk)
+        for project in chunk:
+            yield Declared(project, tuple(specs[project.pk]), _SourcesOf(project.pk, sources))
+
+
+class _Sources:
+    """The imported files of a chunk of projects, read when the first of them is asked for."""
+
+    def __init__(self, chunk: Sequence[Project]) -> None:
+        self._chunk = chunk
+        self._found: dict[int, dict[str, tuple[str, bytes]]] | None = None
+
+    def of(self, project_id: int) -> Mapping[str, tuple[str, bytes]]:
+        if self._found is None:
+            self._found = {}
+            rows = Connector.objects.declared().filter(project__in=self._chunk, source__isnull=False).order_by()
+            columns = rows.values_list("project_id", "integration_type_id", "source_path", "source")
+            for owner, type_, path, source in columns.iterator():
+                self._found.setdefault(owner, {})[type_] = (path, bytes(source or b""))
+        return self._found.get(project_id, {})
+
+
+class _SourcesOf(Mapping[str, tuple[str, bytes]]):
+    """One project's part of `_Sources`. Most exports find every file in place and never look into it."""
+
+    def __init__(self, project_id: int, sources: _Sources) -> None:
+        self._project_id, self._sources = project_id, sources
+
+    def __getitem__(self, type_: str) -> tuple[str, bytes]:
+        return self._sources.of(self._project_id)[type_]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources.of(self._project_id))
+
+    def __len__(self) -> int:
+        return len(self._sources.of(self._project_id))
+
+
+def _export_to_tree(declared: Declared, root: Path, *, prune: bool, check: bool) -> ExportResult:
+    place = root / declared.project.slug
+    try:
+        return _export(declared, connectors_directory(place, DEFAULT_CONNECTORS_DIR), prune=prune, check=check)
+    except ConfigFileError as error:
+        return ExportResult(declared.project, place, problem=str(error))
+
+
+def _export(declared: Declared, directory: Path, *, prune: bool, check: bool) -> ExportResult:
+    changes = plan_export(declared.specs, read_directory(directory), declared.sources, prune=prune)
+    if not check:
+        write_changes(directory, changes)
+    return ExportResult(declared.project, directory, changes)
+
+
+def _record(result: ExportResult, actor: Actor) -> None:
+    done = {kind: [change.path for change in result.changes if change.kind == kind] for kind in WRITTEN}
+    record_event(
+        actor, "project.exported", result.project, after={kind: paths for kind, paths in done.items() if paths}
+    )
