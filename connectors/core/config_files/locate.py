@@ -255,10 +255,10 @@ def _read_plain_folder(tree: Tree) -> ProjectFiles:
     """A connectors directory without a project around it, perhaps the only folder of an archive."""
     folder, entries = "", tree.entries("")
     while not _connector_names(entries):
-        inner = [name for name, kind in entries.items() if kind == "folder" and name not in _SKIPPED]
-        if len(inner) != 1:
+        visible = [name for name in entries if not name.startswith(".") and name not in _SKIPPED]
+        if len(visible) != 1 or entries[visible[0]] != "folder":
             break
-        folder = _join(folder, inner[0])
+        folder = _join(folder, visible[0])
         entries = tree.entries(folder)
     if not _connector_names(entries):
         raise ConfigFileError(tree.name, "holds no Base44 project and no connector files (*.jsonc, *.json)")
