@@ -140,7 +140,11 @@ def test_a_cancelled_run_leaves_the_steps_that_were_not_begun(
     make_connector(live_project, "gmail", ["https://www.googleapis.com/auth/gmail.send"])
     make_connector(live_project, "slackbot", ["chat:write"])
     run = apply.queue_apply(live_project, plan.show_plan(live_project, client, SHELL), [], SHELL)
-    done = apply.run_apply(run.pk, client, SHELL, on_step=lambda step: runs.cancel_run(step.run) and None)
+
+    def cancel(step: SyncStep) -> None:
+        runs.cancel_run(step.run)
+
+    done = apply.run_apply(run.pk, client, SHELL, on_step=cancel)
     assert done is not None
     assert (done.state, steps_of(done)) == (
         State.CANCELLED,
