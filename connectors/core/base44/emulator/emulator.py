@@ -143,6 +143,7 @@ class Emulator:
 
     def reset(self, seed: str = "empty") -> None:
         """Start anew: world, faults, log and limits. The owner's personal access token stays the same."""
+        _require_seed(seed)
         self.state.clear()
         self.faults.clear()
         self.limits.reset()
@@ -152,8 +153,7 @@ class Emulator:
         self._save()
 
     def _plant(self, name: str) -> None:
-        if name not in SEEDS:
-            raise ValueError(f"unknown seed {name!r}; there are {', '.join(SEEDS)}")
+        _require_seed(name)
         SEEDS[name](self.state)
 
     def add_token(self, kind: str = "pat", *, email: str = OWNER, app: str = "", read_only: bool = False) -> str:
@@ -246,6 +246,11 @@ class Emulator:
     def count(self, method: str, path_end: str) -> int:
         """How many API requests there were of this method whose path ends so: `emu.count("GET", "/list")`."""
         return sum(made == method and path.endswith(path_end) for made, path in self.requests)
+
+
+def _require_seed(name: str) -> None:
+    if name not in SEEDS:
+        raise ValueError(f"unknown seed {name!r}; there are {', '.join(SEEDS)}")
 
 
 def _granted(link: Link, approve: bool | str | Iterable[str]) -> list[str] | None:

@@ -41,7 +41,7 @@ class RequestLog:
     """The latest requests in order of arrival, and how many there were of each kind."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._entries: deque[LoggedRequest] = deque(maxlen=KEPT)
         self._count = 0
 
@@ -51,7 +51,13 @@ class RequestLog:
             self._count += 1
             entry = LoggedRequest(self._count, method, masked(path), dict(query))
             self._entries.append(entry)
+            self._lock.notify_all()
             return entry
+
+    def wait_for(self, number: int, seconds: float) -> bool:
+        """Wait until that many requests have arrived since the start; False when they did not within `seconds`."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._count >= number, seconds)
 
     def entries(self, since: int = 0) -> list[LoggedRequest]:
         """The requests with a number above `since`."""
