@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
+from connectors.core.base44.client import Base44Client
+from connectors.core.base44.emulator import Emulator
 from connectors.core.catalog import load_catalog
-from connectors.flows.catalogue import ensure_types, load_catalogue
-from connectors.models import Event, IntegrationType
+from connectors.core.errors import Refused
+from connectors.flows.catalogue import ensure_types, load_catalogue, refresh_offered
+from connectors.models import Event, IntegrationType, Workspace
 from tests.factories import SHELL
 
 pytestmark = pytest.mark.django_db
@@ -50,3 +53,22 @@ def test_an_unknown_type_gets_a_row_that_says_so() -> None:
 def test_types_that_differ_by_capitals_are_two() -> None:
     ensure_types(["slack", "Slack"])
     assert set(IntegrationType.objects.values_list("slug", "is_known")) == {("slack", True), ("Slack", False)}
+
+
+def test_what_base44_offers_is_taken_over(live_workspace: Workspace, client: Base44Client, base44: Emulator) -> None:
+    load_catalogue(SHELL)
+    refresh_offered(live_workspace, client, SHELL)
+    offered = set(IntegrationType.objects.exclude(offered_at=None).values_list("slug", flat=True))
+    assert offered == set(base44.state.integrations)
+
+
+def test_refreshing_again_changes_nothing_but_the_time(live_workspace: Workspace, client: Base44Client) -> None:
+    refresh_offered(live_workspace, client, SHELL)
+    assert refresh_offered(live_workspace, client, SHELL) == ()
+
+
+def test_an_empty_offer_is_no_news(live_workspace: Workspace, client: Base44Client, base44: Emulator) -> None:
+    load_catalogue(SHELL)
+    base44.state.integrations.clear()
+    with pytest.raises(Refused, match="no integration at all"):
+        refresh_offered(live_workspace, client, SHELL)

@@ -11,9 +11,21 @@ from django.db import connection
 from django.utils import timezone
 from pydantic import SecretStr
 
+from connectors.core.base44.client import Base44Client
 from connectors.core.base44.credentials import DeviceTokens
+from connectors.core.base44.emulator import Emulator
+from connectors.core.base44.emulator.account_routes import decide_login
+from connectors.core.base44.http import Policy
 from connectors.core.errors import ApiError, CredentialError, Refused
-from connectors.flows.credentials import clear_credential, refresh_device_tokens, set_token
+from connectors.flows.connect import client_for
+from connectors.flows.credentials import (
+    clear_credential,
+    finish_device_login,
+    refresh_device_tokens,
+    set_token,
+    start_device_login,
+    verify_credential,
+)
 from connectors.models import Event, Sealed, Workspace
 from tests.factories import SHELL, make_workspace
 
@@ -147,3 +159,54 @@ def test_workers_that_renew_at_the_same_time_ask_base44_once() -> None:
     with ThreadPoolExecutor(6) as pool:
         assert set(pool.map(work, range(6))) == {"access-2"}
     assert asked == ["refresh-1"]
+
+
+def test_base44_says_whose_token_it_is(live_workspace: Workspace, client: Base44Client) -> None:
+    set_token(live_workspace, live_workspace.credential.reveal(), SHELL)
+    assert verify_credential(live_workspace, client, SHELL)
+    assert (live_workspace.credential_state, live_workspace.credential_account) == ("accepted", "admin@acme.example")
+
+
+def test_a_token_that_base44_refuses_is_noted(live_workspace: Workspace) -> None:
+    set_token(live_workspace, "unknown-token", SHELL)
+    assert not verify_credential(live_workspace, client_for(live_workspace), SHELL)
+    assert live_workspace.credential_state == Workspace.CredentialState.REFUSED
+
+
+def test_a_base44_that_is_down_says_nothing_of_the_token(live_workspace: Workspace, client: Base44Client) -> None:
+    live_workspace.refresh_from_db()
+    with Emulator() as other:
+        other.fail("*", "/", status=500, times=None)
+        with pytest.raises(ApiError):
+            verify_credential(live_workspace, Base44Client(other.url, None, policy=Policy(attempts=1)), SHELL)
+    assert live_workspace.credential_state == Workspace.CredentialState.ACCEPTED
+
+
+def test_a_device_login_is_stored_once_the_person_agrees(base44: Emulator, live_workspace: Workspace) -> None:
+    code = start_device_login(live_workspace)
+    assert not finish_device_login(live_workspace, code.device_code, SHELL)
+    decide_login(base44.state, code.user_code, "admin@acme.example")
+    assert finish_device_login(live_workspace, code.device_code, SHELL)
+    assert live_workspace.credential_kind == Workspace.CredentialKind.DEVICE
+    assert verify_credential(live_workspace, client_for(live_workspace), SHELL)
+
+
+def test_a_device_login_that_was_declined_changes_nothing(base44: Emulator, live_workspace: Workspace) -> None:
+    code = start_device_login(live_workspace)
+    decide_login(base44.state, code.user_code, "")
+    with pytest.raises(CredentialError, match="declined"):
+        finish_device_login(live_workspace, code.device_code, SHELL)
+    assert live_workspace.credential_kind == Workspace.CredentialKind.TOKEN
+
+
+def test_a_login_about_to_end_renews_itself_at_base44(base44: Emulator, live_workspace: Workspace) -> None:
+    code = start_device_login(live_workspace)
+    decide_login(base44.state, code.user_code, "admin@acme.example")
+    finish_device_login(live_workspace, code.device_code, SHELL)
+    before = live_workspace.credential.reveal()
+    Workspace.objects.update(credential_expires_at=timezone.now())
+    client_for(Workspace.objects.get(pk=live_workspace.pk)).list_apps()
+    live_workspace.refresh_from_db()
+    assert live_workspace.credential.reveal() != before
+    assert live_workspace.credential_expires_at is not None
+    assert live_workspace.credential_expires_at > timezone.now()
