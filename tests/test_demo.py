@@ -1,0 +1,181 @@
+"""`make demo`: what it asks for, what it makes, what it keeps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.core.errors import Refused
+from connectors.models import Workspace
+from portal.demo import place as places
+from portal.demo import seed
+from portal.demo.place import DemoPlace
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> DemoPlace:
+    return DemoPlace(tmp_path, "127.0.0.1", 8000, 8044)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def free_ports(count: int) -> list[int]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def test_a_taken_port_is_refused_with_how_to_choose_another(tmp_path: Path, taken_port: int) -> None:
+    place = DemoPlace(tmp_path, "127.0.0.1", taken_port, free_ports(1)[0])
+    with pytest.raises(Refused, match=f"Port {taken_port} .*make demo PORT={taken_port + 1}"):
+        places.require_free_ports(place)
+
+
+def test_a_taken_emulator_port_names_its_own_variable(tmp_path: Path, taken_port: int) -> None:
+    place = DemoPlace(tmp_path, "127.0.0.1", free_ports(1)[0], taken_port)
+    with pytest.raises(Refused, match=f"make demo EMULATOR_PORT={taken_port + 1}"):
+        places.require_free_ports(place)
+
+
+def test_one_port_cannot_serve_both(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="both 8000"):
+        places.require_free_ports(DemoPlace(tmp_path, "127.0.0.1", 8000, 8000))
+
+
+def test_a_reset_deletes_what_the_demo_made_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("db.sqlite3", "db.sqlite3-wal", "beat-schedule.db", "notes.txt", "secrets/secret_key", "demo/token"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    places.forget(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"notes.txt", "secrets/secret_key"}
+
+
+@pytest.mark.django_db
+def test_the_login_is_shown_again_at_the_next_start(place: DemoPlace) -> None:
+    first = seed.ensure_login(place)
+    assert first is not None
+    assert seed.ensure_login(place) == first
+    assert stat.S_IMODE(place.password_file.stat().st_mode) == 0o600
+
+
+@pytest.mark.django_db
+def test_a_password_that_was_changed_is_not_shown(place: DemoPlace, django_user_model: Any) -> None:
+    seed.ensure_login(place)
+    user = django_user_model.objects.get(username=seed.LOGIN)
+    user.set_password("another one entirely")
+    user.save()
+    assert seed.ensure_login(place) is None
+
+
+@pytest.mark.django_db
+def test_samples_are_not_put_beside_real_workspaces(workspace: Workspace) -> None:
+    with pytest.raises(Refused, match="did not make"):
+        seed.require_demo_database()
+
+
+@pytest.mark.parametrize("slug", seed.SAMPLES)
+def test_each_sample_project_has_files(slug: str) -> None:
+    assert list((places.PROJECTS / slug / "base44" / "connectors").glob("*.json*"))
+
+
+def demo(data_dir: Path, ports: list[int], *options: str) -> subprocess.Popen[str]:
+    variables = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    return subprocess.Popen(
+        [
+            sys.executable,
+            str(ROOT / "manage.py"),
+            "demo",
+            f"--port={ports[0]}",
+            f"--emulator-port={ports[1]}",
+            *options,
+        ],
+        env=variables | {"PORTAL_DATA_DIR": str(data_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return lines
+    pytest.fail("".join(lines))
+
+
+def test_the_demo_runs_is_seeded_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    with demo(tmp_path, ports) as process:
+        try:
+            shown = read_until(process, "What to try")
+            with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/", timeout=30) as page:
+                assert page.url.startswith(f"http://127.0.0.1:{ports[0]}/accounts/login/")
+        finally:
+            process.send_signal(signal.SIGINT)
+        rest = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0
+    assert "Its data is kept" in rest
+    assert any("Password" in line for line in shown)
+    assert not [line for line in shown if "ERROR" in line or "Traceback" in line]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the Makefile alone, where nothing is installed."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "portal" / "requirements").mkdir(parents=True)
+    (tmp_path / "portal" / "requirements" / "base.txt").touch()
+    return tmp_path
+
+
+def make_demo(checkout: Path, python: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "demo", f"PYTHON={python}"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def python_that(checkout: Path, script: str) -> str:
+    path = checkout / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_machine_without_python_is_told_so(checkout: Path) -> None:
+    done = make_demo(checkout, "no-such-python")
+    assert done.returncode == 2
+    assert "no-such-python was not found. Install Python 3.11" in done.stderr
+
+
+def test_an_old_python_is_named_with_its_version(checkout: Path) -> None:
+    python = python_that(checkout, '[ "$1" = -V ] && echo "Python 3.9.2" && exit 0; exit 1')
+    assert "needs Python 3.11 or newer" in (stderr := make_demo(checkout, python).stderr)
+    assert "Python 3.9.2" in stderr
+
+
+def test_a_python_without_venv_is_answered_by_the_package_to_install(checkout: Path) -> None:
+    python = python_that(checkout, 'case "$2" in *ensurepip*) exit 1;; esac; exit 0')
+    assert "sudo apt install python3-venv" in make_demo(checkout, python).stderr
