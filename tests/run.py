@@ -20,8 +20,18 @@ sys.path.insert(0, str(ROOT))
 
 from tests import needs  # noqa: E402
 
-# Pure Python, or served by a stand-in: the database makes no difference to these.
-SAME_ON_ANY_DATABASE = ("tests/core", "tests/base44", "tests/browser", "tests/bench", "tests/test_architecture.py")
+# Pure Python, or with a database of their own: the round makes no difference to these.
+SAME_ON_ANY_DATABASE = (
+    "tests/base44",
+    "tests/bench",
+    "tests/browser",
+    "tests/core",
+    "tests/test_architecture.py",
+    "tests/test_compose.py",
+    "tests/test_demo.py",
+    "tests/test_runner.py",
+    "tests/test_supervisor.py",
+)
 NO_TESTS_COLLECTED = 5
 
 
