@@ -23,6 +23,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve; a taken port or an unusable file ends with one line and exit code 1."""
         try:
-            run(options_from(options), self.stdout.write)
+            run(options_from(options), self._say)
         except EmulatorFailure as failure:
             raise CommandError(str(failure)) from failure
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()  # whoever started it through a pipe waits for this line

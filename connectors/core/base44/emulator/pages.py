@@ -70,7 +70,7 @@ def account_choice(world: World, preferred: str, legend: str) -> str:
     options = "".join(
         f'<option value="{escape(user.email)}"{" selected" if user.email == preferred else ""}>'
         f"{escape(user.name)} ({escape(user.email)})</option>"
-        for user in world.data.users.values()
+        for user in list(world.data.users.values())
     )
     return (
         f"<fieldset><legend>{escape(legend)}</legend>"
@@ -93,12 +93,16 @@ def home(call: Call) -> Answer:
 
 
 def _app_section(app: App) -> str:
-    rows = [(row.type, row.status, f"{len(row.scopes)} scopes", row.account) for row in app.connections.values()]
+    rows = [(row.type, row.status, _scopes_in_words(row.scopes), row.account) for row in app.connections.values()]
     if app.stripe.mode:
         rows.append(("stripe", app.stripe.mode, "", ""))
     lines = "".join(f"<li>{escape(', '.join(filter(None, row)))}</li>" for row in rows)
     listed = f"<ul>{lines}</ul>" if lines else "<p>No connectors.</p>"
     return f'<h2>{escape(app.name)}</h2><p class="note">App id <code>{escape(app.id)}</code></p>{listed}'
+
+
+def _scopes_in_words(scopes: list[str]) -> str:
+    return "1 scope" if len(scopes) == 1 else f"{len(scopes)} scopes"
 
 
 # consent
@@ -203,7 +207,7 @@ def answer_device(call: Call) -> Answer:
 
 def _app_to_claim(call: Call) -> App | None:
     claim = call.params["secret"]
-    return next((app for app in call.world.data.apps.values() if app.stripe.claim == claim), None)
+    return next((app for app in list(call.world.data.apps.values()) if app.stripe.claim == claim), None)
 
 
 def show_claim(call: Call) -> Answer:
