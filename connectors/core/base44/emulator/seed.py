@@ -64,40 +64,56 @@ def personal_token(world: World, token: str = "", *, read_only: bool = False) ->
         return world.add_credential(wanted, token)
 
 
+def _objects(*names: str) -> list[str]:
+    return [f"crm.objects.{name}.{access}" for name in names for access in ("read", "write")]
+
+
 _DEMO_APPS: list[tuple[str, str, str, list[Registered]]] = [
     (
         "demo-storefront",
         "Storefront",
-        "The shop: orders, receipts, stock",
+        "Online shop: orders, invoices, customer mail",
         [
-            Registered("gmail", [f"{GOOGLE}gmail.send", *GOOGLE_BASICS]),
-            Registered("slackbot", ["chat:write"]),
-            Registered(
-                "googlesheets",
-                [f"{GOOGLE}spreadsheets", f"{GOOGLE}drive.file", *GOOGLE_BASICS],
-            ),
+            Registered("gmail", [f"{GOOGLE}gmail.send", f"{GOOGLE}gmail.readonly", *GOOGLE_BASICS]),
+            Registered("googlecalendar", [f"{GOOGLE}calendar.events", *GOOGLE_BASICS]),
+            Registered("hubspot", ["oauth", *_objects("contacts", "deals"), "crm.lists.read"]),
             Registered("notion", []),
+            Registered("slackbot", ["chat:write", "chat:write.public", "channels:read", "files:write"]),
+            Registered("googledrive", [f"{GOOGLE}drive.readonly", *GOOGLE_BASICS]),
         ],
     ),
     (
         "demo-helpdesk",
         "Helpdesk",
-        "Tickets from mail and chat",
+        "Support inbox, tickets and on-call",
         [
-            Registered("outlook", ["Mail.Read", "Mail.Send", "User.Read"]),
             Registered(
-                "hubspot", ["oauth", "crm.objects.contacts.read", "crm.objects.contacts.write"], status="expired"
+                "gmail",
+                [f"{GOOGLE}gmail.modify", f"{GOOGLE}gmail.labels", f"{GOOGLE}gmail.send", *GOOGLE_BASICS],
+                status="expired",
             ),
             Registered("linear", ["read", "issues:create"], account=COLLEAGUE),
+            Registered("salesforce", ["api", "refresh_token", "id"]),
+            Registered(
+                "slack",
+                ["channels:history", "channels:read", "users:read", "users:read.email", "reactions:write", "identify"],
+            ),
         ],
     ),
     (
         "demo-insights",
         "Insights",
-        "Figures of the week",
+        "Weekly reports for sales and finance",
         [
-            Registered("google_analytics", [f"{GOOGLE}analytics.readonly", *GOOGLE_BASICS]),
-            Registered("googlebigquery", [f"{GOOGLE}bigquery.readonly", *GOOGLE_BASICS], status="disconnected"),
+            Registered("googlesheets", [f"{GOOGLE}drive.file", f"{GOOGLE}spreadsheets.readonly", *GOOGLE_BASICS]),
+            Registered(
+                "hubspot",
+                ["oauth", *(f"crm.objects.{name}.read" for name in ("contacts", "companies", "deals"))],
+                status="disconnected",
+            ),
+            Registered("notion", []),
+            Registered("salesforce", ["api", "refresh_token", "openid"], account=COLLEAGUE),
+            Registered("slackbot", ["chat:write"]),
             Registered("share_point", ["Sites.Read.All", "User.Read"], config={"subdomain": "sites/insights"}),
         ],
     ),
