@@ -300,6 +300,13 @@ def test_the_number_of_an_archives_entries_is_capped(monkeypatch: pytest.MonkeyP
         read_zip(zipped(PROJECT))
 
 
+def test_an_archive_beyond_all_measure_is_not_loaded(tmp_path: Path) -> None:
+    with (tmp_path / "huge.zip").open("wb") as file:
+        file.truncate(tree.MAX_ARCHIVE_BYTES + 1)  # a sparse file takes no space
+    with pytest.raises(ConfigFileError, match="is larger than 256 MB"):
+        locate_project(tmp_path / "huge.zip")
+
+
 def test_folders_inside_each_other_without_end_are_refused() -> None:
     with pytest.raises(ConfigFileError, match="folders deep"):
         read_zip(zipped({"a/" * 200 + "a.jsonc": SLACK}))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connectors.core.config_files.read import ConnectorFile, is_connector_name, parse_connector, read_object
-from connectors.core.config_files.tree import DirectoryTree, Entry, Tree, inside, read_zip
+from connectors.core.config_files.tree import MAX_ARCHIVE_BYTES, DirectoryTree, Entry, Tree, inside, read_zip
 from connectors.core.errors import ConfigFileError
 
 CONFIG_NAMES = ("config.jsonc", "config.json")
@@ -131,6 +131,8 @@ def _is_zip(path: Path) -> bool:
 def _open(path: Path) -> Tree:
     try:
         if path.is_file() and _is_zip(path):
+            if path.stat().st_size > MAX_ARCHIVE_BYTES:
+                raise ConfigFileError(str(path), f"is larger than {MAX_ARCHIVE_BYTES // 1024 // 1024} MB")
             return read_zip(path.read_bytes(), str(path))
     except OSError as error:
         raise ConfigFileError(str(path), f"cannot be read: {error.strerror}") from error

@@ -22,6 +22,9 @@ from connectors.core.errors import ConfigFileError
 MAX_ENTRIES = 50_000
 """Entries an archive may list."""
 
+MAX_ARCHIVE_BYTES = 256 * 1024 * 1024
+"""The largest archive that is opened."""
+
 MAX_LEVELS = 100
 """Folders inside each other in an archive."""
 
