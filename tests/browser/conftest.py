@@ -1,0 +1,61 @@
+"""Browser, logged-in windows, and a portal with something in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from playwright.sync_api import Browser, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from tests import factories
+from tests.browser import harness, scene
+from tests.browser.harness import View, Watched
+
+# Playwright's synchronous interface runs an event loop in this thread, and Django takes that for asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+OpenWindow = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    """One Chromium for all tests of this process."""
+    with sync_playwright() as playwright:
+        chromium = harness.launch(playwright, chromium_path)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def admin(live_server: LiveServer) -> User:
+    """Ada Admin, who may do everything."""
+    cache.clear()  # the cache outlives the database of a test, and user ids come again
+    return scene.make_admin()
+
+
+@pytest.fixture
+def cast(admin: User) -> scene.Scene:
+    """A portal in use: three workspaces, projects in every state, runs and events."""
+    return scene.build(admin)
+
+
+@pytest.fixture
+def viewer(live_server: LiveServer) -> User:
+    """Staff without any permission."""
+    return factories.make_user("viewer", staff=True)
+
+
+@pytest.fixture
+def open_window(browser: Browser, live_server: LiveServer) -> Iterator[OpenWindow]:
+    """Opens windows: `open_window(user, view)`; without a user somebody who is not logged in."""
+    with ExitStack() as stack:
+
+        def open_one(user: User | None = None, view: View = harness.WIDE) -> Watched:
+            return stack.enter_context(harness.window(browser, live_server.url, view, user))
+
+        yield open_one

@@ -1,0 +1,83 @@
+"""Every page that the browser tests look at. Pages of registered models are found by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from connectors.models import Connector
+from tests.browser.scene import Scene
+
+SHOWN_APPS = ("connectors", "auth")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A page: its name in test ids and screenshots, and where it is in a given scene."""
+
+    name: str
+    path: Callable[[Scene], str]
+    anonymous: bool = False
+    status: int = 200
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def pages() -> list[Look]:
+    """All pages: those of every registered model, then those listed by hand."""
+    return [page for model in _models() for page in _model_pages(model)] + EXTRA
+
+
+def _of_connector(page: str) -> Callable[[Scene], str]:
+    return lambda scene: reverse(f"admin:connectors_connector_{page}", args=[scene.example(Connector)])
+
+
+EXTRA: list[Look] = [
+    Look("dashboard", lambda scene: "/admin/"),
+    Look("login", lambda scene: "/accounts/login/", anonymous=True),
+    Look("login-of-admin", lambda scene: "/admin/login/", anonymous=True),
+    Look("password-change", lambda scene: "/accounts/password/change/"),
+    Look("logout", lambda scene: "/accounts/logout/"),
+    Look("not-found", lambda scene: "/admin/nothing/here/", status=404),
+    Look("connector-history", _of_connector("history")),
+    Look("connector-delete", _of_connector("delete")),
+    Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
+    Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
+]
+
+
+def _models() -> list[type[Model]]:
+    registered = [model for model in admin.site._registry if model._meta.app_label in SHOWN_APPS]
+    return sorted(registered, key=lambda model: model._meta.label_lower)
+
+
+def _model_pages(model: type[Model]) -> list[Look]:
+    """List, one row, and the form for a new one where there is one."""
+    name = str(model._meta.model_name)
+    base = f"admin:{model._meta.app_label}_{name}"
+    model_admin, request = admin.site._registry[model], _request()
+
+    def of_one(page: str) -> Callable[[Scene], str]:
+        return lambda scene: reverse(f"{base}_{page}", args=[scene.example(model)])
+
+    found = [
+        Look(f"{name}-list", lambda scene: reverse(f"{base}_changelist")),
+        Look(f"{name}-change", of_one("change")),
+    ]
+    if model_admin.has_add_permission(request):
+        found.append(Look(f"{name}-add", lambda scene: reverse(f"{base}_add")))
+    return found
+
+
+def _request() -> HttpRequest:
+    """A request by somebody who may do everything, for asking which pages there are before there is a database."""
+    request = HttpRequest()
+    request.user = User(username="nobody", is_active=True, is_staff=True, is_superuser=True)
+    return request
