@@ -98,21 +98,46 @@ def export_all(
         yield result
 
 
-def export_zip(projects: Sequence[Project], actor: Actor) -> bytes:
-    """A zip of the projects' files, comments and all: the same declarations give the same bytes.
+def plan_zip(projects: Sequence[Project]) -> list[ExportResult]:
+    """The files that a zip of these projects holds; `directory` is their place in it.
 
     The files of several projects lie in `<slug>/base44/connectors/`, those of one in its connectors directory.
     Raises ConfigFileError when an imported file can no longer be edited.
     """
-    entries = []
-    with transaction.atomic():
-        for declared in declared_by(projects):
-            project = declared.project
-            folder = f"{project.slug}/{DEFAULT_CONNECTORS_DIR}" if len(projects) > 1 else project.connectors_dir
-            changes = plan_export(declared.specs, {}, declared.sources)
-            entries += [(f"{folder}/{change.path}", change.after or b"") for change in changes]
-            record_event(actor, "project.exported", project, after={"zip": [change.path for change in changes]})
-    return zip_changes(entries)
+    several = len(projects) > 1
+    return [
+        ExportResult(
+            declared.project,
+            Path(f"{declared.project.slug}/{DEFAULT_CONNECTORS_DIR}" if several else declared.project.connectors_dir),
+            plan_export(declared.specs, {}, declared.sources),
+        )
+        for declared in declared_by(projects)
+    ]
+
+
+def zip_results(results: Iterable[ExportResult]) -> bytes:
+    """The archive that `plan_zip` planned: the same declarations give the same bytes. No I/O."""
+    return zip_changes(
+        (f"{result.directory.as_posix()}/{change.path}", change.after or b"")
+        for result in results
+        for change in result.changes
+    )
+
+
+@transaction.atomic
+def record_zip(results: Iterable[ExportResult], actor: Actor) -> None:
+    """Puts on record that the projects' files were handed out in an archive."""
+    for result in results:
+        record_event(
+            actor, "project.exported", result.project, after={"zip": [change.path for change in result.changes]}
+        )
+
+
+def export_zip(projects: Sequence[Project], actor: Actor) -> bytes:
+    """A reproducible zip of the projects' files, comments and all, on record. Raises as `plan_zip`."""
+    results = plan_zip(projects)
+    record_zip(results, actor)
+    return zip_results(results)
 
 
 def declared_by(projects: Iterable[Project]) -> Iterator[Declared]:

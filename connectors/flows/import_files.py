@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -17,6 +16,7 @@ from connectors.core.actor import Actor
 from connectors.core.catalog import load_catalog
 from connectors.core.config_files import ConnectorFile, ProjectFiles
 from connectors.core.errors import ConfigFileError, Refused
+from connectors.core.pull import ChangeKind
 from connectors.flows.catalogue import ensure_types, fill_empty_catalogue
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.declare import undeclare
@@ -29,16 +29,6 @@ MAX_TYPE = 100
 _TAKEN_OVER = ["is_declared", "scopes", "source", "source_path", "source_read_at", "updated_at", *RECOMPUTED]
 
 
-class Found(StrEnum):
-    """How one connector in the files stands to the portal."""
-
-    NEW = "new"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    MISSING = "missing"
-    """In the portal, not in the files: it stays unless its removal is ticked."""
-
-
 @dataclass(frozen=True, slots=True)
 class ImportChange:
     """One connector: what the files say of it against what the portal declares.
@@ -48,7 +38,7 @@ class ImportChange:
     """
 
     type: str
-    kind: Found
+    kind: ChangeKind
     reason: str
     path: str = ""
     before: tuple[str, ...] = ()
@@ -61,7 +51,7 @@ class ImportChange:
     @property
     def writes(self) -> bool:
         """Whether importing touches the connector's row."""
-        return self.kind in (Found.NEW, Found.CHANGED) or self.text_differs
+        return self.kind in (ChangeKind.NEW, ChangeKind.CHANGED) or self.text_differs
 
     def as_json(self) -> dict[str, Any]:
         """The row of `import_connectors --json`."""
@@ -99,13 +89,13 @@ class ImportPlan:
     @property
     def missing(self) -> tuple[str, ...]:
         """Types that the portal declares and the files lack."""
-        return tuple(change.type for change in self.changes if change.kind == Found.MISSING)
+        return tuple(change.type for change in self.changes if change.kind == ChangeKind.MISSING)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many of each kind, and how many files are refused."""
         kinds = [change.kind for change in self.changes]
-        return {kind.value: kinds.count(kind) for kind in Found} | {"refused": len(self.refused)}
+        return {kind.value: kinds.count(kind) for kind in ChangeKind} | {"refused": len(self.refused)}
 
     def rows(self) -> list[dict[str, Any]]:
         """The `results` of `import_connectors --json`: the changes, then what is refused."""
@@ -201,13 +191,13 @@ def _change(file: ConnectorFile, row: Connector | None, type_: IntegrationType |
     if row is None:
         reason = "Not in the portal yet." if wanted else "Not in the portal yet; it asks for no scopes."
         return ImportChange(
-            file.spec.type, Found.NEW, reason, file.path, after=wanted, added=_unique(wanted), notes=notes
+            file.spec.type, ChangeKind.NEW, reason, file.path, after=wanted, added=_unique(wanted), notes=notes
         )
     had = tuple(row.scopes)
     added = tuple(scope for scope in _unique(wanted) if scope not in had)
     removed = tuple(scope for scope in _unique(had) if scope not in wanted)
     text_differs = had != wanted or bytes(row.source or b"") != file.raw
-    kind = Found.CHANGED if added or removed else Found.UNCHANGED
+    kind = ChangeKind.CHANGED if added or removed else ChangeKind.UNCHANGED
     return ImportChange(
         file.spec.type,
         kind,
@@ -234,7 +224,7 @@ def _difference(added: Sequence[str], removed: Sequence[str], *, text_differs: b
 
 def _missing(row: Connector) -> ImportChange:
     reason = "In the portal, but not in the files. It stays, unless you choose to remove it."
-    return ImportChange(row.integration_type_id, Found.MISSING, reason, before=tuple(row.scopes))
+    return ImportChange(row.integration_type_id, ChangeKind.MISSING, reason, before=tuple(row.scopes))
 
 
 def _notes(type_: str, row: Connector | None, known: IntegrationType | None) -> tuple[str, ...]:
@@ -317,8 +307,8 @@ def _take_over(project: Project, plan: ImportPlan) -> tuple[dict[str, Any], dict
     recompute([*new, *old], rules_of(project.workspace))
     Connector.objects.bulk_create(new)
     Connector.objects.bulk_update(old, _TAKEN_OVER)
-    changed = [change for change in writing if change.kind != Found.UNCHANGED]
-    before = {change.type: list(change.before) for change in changed if change.kind == Found.CHANGED}
+    changed = [change for change in writing if change.kind != ChangeKind.UNCHANGED]
+    before = {change.type: list(change.before) for change in changed if change.kind == ChangeKind.CHANGED}
     return before, {change.type: list(change.after) for change in changed}
 
 

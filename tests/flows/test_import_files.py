@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 
 from connectors.core.config_files import ProjectFiles, locate_file, locate_project, locate_projects
 from connectors.core.errors import ConfigFileError, Refused
+from connectors.core.pull import ChangeKind
 from connectors.flows.catalogue import load_catalogue
-from connectors.flows.import_files import Found, ImportChange, apply_import, match_projects, plan_import
+from connectors.flows.import_files import ImportChange, apply_import, match_projects, plan_import
 from connectors.models import Connector, Event, Project, SyncRun, Workspace
 from tests.factories import SHELL, make_connector, make_project
 
@@ -41,10 +42,10 @@ def test_a_plan_says_what_is_new_changed_unchanged_and_missing(project: Project,
     make_connector(project, "slack", ["x"])
     changes = shown(project, folder(tmp_path, gmail=["b", "c"], slack=["x"], github=["repo"]))
     assert {type_: change.kind for type_, change in changes.items()} == {
-        "github": Found.NEW,
-        "gmail": Found.CHANGED,
-        "notion": Found.MISSING,
-        "slack": Found.UNCHANGED,
+        "github": ChangeKind.NEW,
+        "gmail": ChangeKind.CHANGED,
+        "notion": ChangeKind.MISSING,
+        "slack": ChangeKind.UNCHANGED,
     }
     assert (changes["gmail"].added, changes["gmail"].removed) == (("c",), ("a",))
 
@@ -74,7 +75,7 @@ def test_importing_the_same_again_writes_nothing(project: Project, tmp_path: Pat
 def test_another_comment_alone_is_taken_over(project: Project, tmp_path: Path) -> None:
     apply_import(plan_import(project, folder(tmp_path, gmail=COMMENTED)), SHELL)
     plan = plan_import(project, folder(tmp_path, gmail=COMMENTED.replace(b"sales", b"support")))
-    assert plan.changes[0].kind == Found.UNCHANGED
+    assert plan.changes[0].kind == ChangeKind.UNCHANGED
     apply_import(plan, SHELL)
     assert b"support inbox" in bytes(project.connectors.get().source or b"")
 
@@ -157,7 +158,7 @@ def test_a_lone_file_says_nothing_of_other_connectors(project: Project) -> None:
 def test_capitals_make_another_type_and_a_warning(project: Project, tmp_path: Path) -> None:
     make_connector(project, "slack", ["x"])
     changes = shown(project, folder(tmp_path, Slack=["x"]))
-    assert (changes["Slack"].kind, changes["slack"].kind) == (Found.NEW, Found.MISSING)
+    assert (changes["Slack"].kind, changes["slack"].kind) == (ChangeKind.NEW, ChangeKind.MISSING)
     assert "only by capital letters from slack" in changes["Slack"].notes[0]
 
 
