@@ -37,5 +37,4 @@ def plan_summary(plan: Plan) -> str:
 def left_out(removals: Sequence[Action]) -> str:
     """What is not removed because nobody allowed it, and how to allow it."""
     types = [action.type for action in removals]
-    flags = " ".join(f"--allow-remove {type_}" for type_ in types)
-    return f"Not removed at Base44: {', '.join(types)}. To remove: {flags}"
+    return f"Not removed at Base44: {', '.join(types)}. To remove: --allow-remove {' '.join(types)}"

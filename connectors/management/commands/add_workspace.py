@@ -38,12 +38,13 @@ class Command(PortalCommand):
     def work(self, options: dict[str, Any]) -> int:
         """Stores the workspace, then asks Base44 whether it accepts the token."""
         name, token = options["name"], self._token(options["token_file"])
-        new = not Workspace.objects.filter(name=name).exists()
+        before = Workspace.objects.filter(name=name).first()
         workspace = add_workspace(
             name, options["api_url"], token, shell_actor(), plan=options["plan"], base44_id=options["base44_id"]
         )
         accepted, said = (None, "No token yet.") if token is None else self._verify(workspace)
-        action = "added" if new else "unchanged" if token is None else "updated"
+        same = before is not None and before.credential_generation == workspace.credential_generation
+        action = "added" if before is None else "unchanged" if same else "updated"
         row = {"type": "workspace", "action": action, "reason": said}
         if not self.as_json:
             self.say(f"{name} {action}. {said}")

@@ -83,7 +83,8 @@ class Command(ProjectCommand):
             return
         if self.as_json or (options["all"] and not result.differs):
             return
-        self.heading(options, result.project, str(result.directory))
+        nothing = "" if result.changes else ", nothing is declared"
+        self.heading(options, result.project, f"{result.directory}{nothing}")
         self.print_rows([_row(change) | {"type": change.path} for change in result.changes])
         if options["check"]:
             for change in result.changes:

@@ -52,13 +52,15 @@ class Command(ProjectCommand):
             self.warn(f"{project.slug}: {error}")
             return {"project": project.slug, "results": [], "problem": str(error)}
         rows = [_row(change, accepted=change.type in taken) for change in changes]
-        verb = f"{len(taken)} taken in" if options["accept"] else f"{len(rows)} differ"
+        verb = f"{len(taken)} taken in" if options["accept"] else "differs"
         self.heading(options, project, verb if rows else "nothing differs")
         self.print_rows(rows)
         left = [change.type for change in changes if change.destructive and change.type not in taken]
         if options["accept"] and left:
-            flags = " ".join(f"--allow-remove {type_}" for type_ in left)
-            self.warn(f"{project.slug}: still in the portal: {', '.join(left)}. To take them out: --accept {flags}")
+            self.warn(
+                f"{project.slug}: still in the portal: {', '.join(left)}. "
+                f"To take them out: --accept --allow-remove {' '.join(left)}"
+            )
         return {"project": project.slug, "results": rows, "problem": ""}
 
 
