@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from connectors.core.actor import Actor
+from connectors.core.scopes import ScopeRules
 from connectors.core.specs import STRIPE, RegisteredConnector, RegisteredState
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
-from connectors.flows.events import record_event
+from connectors.flows.events import Change, record_events
 from connectors.models import Connector, Project
 
 OBSERVED = ["registered_status", "registered_scopes", "registered_account"]
@@ -54,9 +55,7 @@ def observe(states: Mapping[Project, RegisteredState], actor: Actor, now: dt.dat
             project.pk: batch.add(project, state, by_project.get(project.pk, {})) for project, state in states.items()
         }
         batch.save(states)
-        for observation in seen.values():
-            if observation:
-                _record(observation, actor)
+        record_events(actor, "project.observed", [_change(found) for found in seen.values() if found])
     return seen
 
 
@@ -80,6 +79,7 @@ class _Batch:
         self.created: list[Connector] = []
         self.updated: list[Connector] = []
         self.deleted: list[int] = []
+        self._rules: dict[int, ScopeRules] = {}
 
     def add(self, project: Project, state: RegisteredState, rows: dict[str, Connector]) -> Observation:
         seen = Observation(project)
@@ -116,16 +116,21 @@ class _Batch:
         assert registered is not None  # noqa: S101 - only listed types get here
         row = Connector(project=project, integration_type_id=registered.type, is_declared=False, registered_at=self.now)
         _take_over(row, registered)
-        recompute([row], rules_of(project.workspace))
+        recompute([row], self._rules_of(project))
         self.created.append(row)
 
     def _judge(self, project: Project, touched: Sequence[tuple[Connector, tuple[object, object, bool]]]) -> None:
         for row, _ in touched:
             row.registered_at = self.now
-        recompute([row for row, _ in touched], rules_of(project.workspace))
+        recompute([row for row, _ in touched], self._rules_of(project))
         for row, (before, verdict, first_look) in touched:
             if first_look or _observed(row) != before or _verdict(row) != verdict:
                 self.updated.append(row)
+
+    def _rules_of(self, project: Project) -> ScopeRules:
+        if project.workspace_id not in self._rules:
+            self._rules[project.workspace_id] = rules_of(project.workspace)
+        return self._rules[project.workspace_id]
 
 
 def _listed(
@@ -164,6 +169,6 @@ def _verdict(row: Connector) -> tuple[object, ...]:
     return tuple(getattr(row, name) for name in RECOMPUTED)
 
 
-def _record(seen: Observation, actor: Actor) -> None:
+def _change(seen: Observation) -> Change:
     after = {"new": seen.appeared, "changed": seen.changed, "gone": seen.gone}
-    record_event(actor, "project.observed", seen.project, after={k: v for k, v in after.items() if v})
+    return Change(seen.project, after={k: v for k, v in after.items() if v})

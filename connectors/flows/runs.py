@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
-from connectors.models import Project, SyncRun, SyncStep
+from connectors.models import Project, SyncRun, SyncStep, Workspace
 from connectors.models.sync_run import HEARTBEAT_SECONDS, STALE_AFTER
 
 State = SyncRun.State
@@ -69,7 +69,10 @@ def claim_run(run_id: int) -> SyncRun | None:
 
 
 def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
-    """Those of the runs that were still queued, now running and ours, oldest first."""
+    """Those of the runs that were still queued, now running and ours, oldest first.
+
+    Projects of one workspace share one object for it: a join would read its credential once for each of a fleet.
+    """
     now = timezone.now()
     with transaction.atomic():
         # On SQLite the transaction itself holds the write lock (transaction_mode IMMEDIATE).
@@ -78,7 +81,11 @@ def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
         SyncRun.objects.filter(pk__in=ids).update(
             state=State.RUNNING, started_at=now, heartbeat_at=now, worker=_worker()
         )
-    return list(SyncRun.objects.filter(pk__in=ids).select_related("project__workspace").order_by("pk"))
+    claimed = list(SyncRun.objects.filter(pk__in=ids).select_related("project").order_by("pk"))
+    workspaces = Workspace.objects.in_bulk({run.project.workspace_id for run in claimed})
+    for run in claimed:
+        run.project.workspace = workspaces[run.project.workspace_id]
+    return claimed
 
 
 def finish_run(run: SyncRun, state: SyncRun.State, message: str = "") -> None:
