@@ -259,7 +259,7 @@ def _count_runs(request: HttpRequest) -> dict[str, Any]:
     }
     up = {
         "stacked": True,
-        "grid": {"tickWidth": 0},
+        "grid": {"tickWidth": 0, "lineWidth": 0.5},
         "border": hidden,
         "ticks": {**TICKS, "maxTicksLimit": 5, "precision": 0},
     }
