@@ -35,6 +35,20 @@ def stored_plan(project: Project, connectors: Sequence[Connector] | None = None)
     return _plan(project, registered_state(project, rows), rows)
 
 
+def stored_plans(projects: Sequence[Project]) -> dict[int, Plan | None]:
+    """`stored_plan` of many projects by their ids, in two queries however many there are; workspaces must be loaded."""
+    rows: dict[int, list[Connector]] = {project.pk: [] for project in projects}
+    for row in Connector.objects.filter(project__in=list(projects)).defer("source"):
+        rows[row.project_id].append(row)
+    offered = _offered()
+    return {
+        project.pk: _plan(project, registered_state(project, rows[project.pk]), rows[project.pk], offered)
+        if project.synced_at
+        else None
+        for project in projects
+    }
+
+
 def look_at(project: Project, client: Base44Client) -> RegisteredState:
     """What Base44 says of the project now. A refused credential is noted on the workspace before it is raised."""
     try:
@@ -52,13 +66,18 @@ def plan_against(project: Project, state: RegisteredState) -> Plan:
     return _plan(project, state, list(project.connectors.all()))
 
 
-def _plan(project: Project, state: RegisteredState, rows: Sequence[Connector]) -> Plan:
+def _plan(
+    project: Project,
+    state: RegisteredState,
+    rows: Sequence[Connector],
+    offered: Mapping[str, Sequence[ConfigField]] | None = None,
+) -> Plan:
     told = [row for row in rows if row.last_set_scopes is not None and row.consent == Connector.Consent.NONE]
     return make_plan(
         declared_specs(rows),
         state,
         rules=rules_of(project.workspace),
-        offered=_offered(),
+        offered=_offered() if offered is None else offered,
         known_config={row.integration_type_id: row.last_set_config or {} for row in told},
         last_set={row.integration_type_id: row.last_set_scopes or [] for row in told},
         acting_account=project.workspace.credential_account,

@@ -1,0 +1,39 @@
+"""Pages of the admin that are no form and no list: plan, run, consent, pull, import, export, discover, sign-in.
+
+Each module has `urls(model_admin)`, for the admin of the model that its first path segment belongs to.
+`urls_for(model_admin)` gathers those of one model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.urls import URLPattern
+
+from connectors.admin.pages import (
+    consent,
+    consents,
+    device_login,
+    discover,
+    export_files,
+    import_files,
+    import_many,
+    plan,
+    plan_many,
+    pull,
+    run,
+)
+
+_MODULES = {
+    "project": (plan, plan_many, pull, import_files, import_many, export_files, consents),
+    "connector": (consent,),
+    "syncrun": (run,),
+    "workspace": (discover, device_login),
+}
+
+
+def urls_for(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """The addresses of all pages that belong to this admin's model; put them before the admin's own."""
+    modules = _MODULES.get(str(model_admin.opts.model_name), ())
+    return [pattern for module in modules for pattern in module.urls(model_admin)]

@@ -1,0 +1,83 @@
+"""What every page does the same way: who may see it, who may act, how it is drawn, how an error is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from connectors.core.actor import Actor, Door
+from connectors.models.visibility import VisibleQuerySet
+
+View = Callable[..., HttpResponse]
+Row = TypeVar("Row", bound=Model)
+
+CHANGE_PROJECT = "connectors.change_project"
+"""Apply, pull, import, cancel: whoever may change a project may change what it declares and what Base44 has of it."""
+CHANGE_CONNECTOR = "connectors.change_connector"
+ADD_PROJECT = "connectors.add_project"
+CHANGE_WORKSPACE = "connectors.change_workspace"
+
+MAX_IDS = 50
+"""Projects on one page of plans: a bulk action on more is cut off, and the page says so."""
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The logged-in person, acting through the admin."""
+    return Actor(request.user.get_username(), Door.ADMIN, request.user.pk)
+
+
+def route(model_admin: ModelAdmin[Any], address: str, view: View, name: str) -> URLPattern:
+    """An address `admin:connectors_<model>_<name>` for staff alone; `view` gets the model admin before the request."""
+    guarded = model_admin.admin_site.admin_view(partial(view, model_admin))
+    return path(address, guarded, name=f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{name}")
+
+
+def visible(model_admin: ModelAdmin[Any], request: HttpRequest, rows: VisibleQuerySet[Row], pk: int) -> Row:
+    """The row, if this person may see it: 404 for what is not theirs to know of, 403 without the view permission."""
+    row = rows.visible_to(request.user).filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    if not model_admin.has_view_permission(request, row):
+        raise PermissionDenied
+    return row
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Ends the request with 403 unless the person has the permission."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+
+
+def draw(
+    model_admin: ModelAdmin[Any],
+    request: HttpRequest,
+    template: str,
+    *,
+    title: str,
+    original: Model | None = None,
+    **context: Any,
+) -> TemplateResponse:
+    """The page inside the admin's frame; `original` is the row whose name stands in the way back."""
+    frame = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, "title": title}
+    if original is not None:
+        frame["original"] = original
+    return TemplateResponse(request, f"connectors/pages/{template}", {**frame, **context})
+
+
+def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+    """A part of a page that htmx puts into its place."""
+    return TemplateResponse(request, f"connectors/pages/{template}", context)
+
+
+def ids_of(values: list[str]) -> list[int]:
+    """Primary keys from `?ids=1,2&ids=3`, without repeats; whatever is no number is left out."""
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return list(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 19))
