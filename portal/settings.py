@@ -303,6 +303,8 @@ LOGGING = {
         # At INFO, Celery logs each task's arguments' and results' text; ours are ids, still nothing to keep.
         "celery.app.trace": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
+        # Scanners ask for hosts that are not ours all day; the answer is 400, and a traceback each time helps nobody.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }
 
