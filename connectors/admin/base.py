@@ -1,0 +1,77 @@
+"""What every admin of the portal shares: whose rows it shows and offers, and that deleting goes through a flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.admin import ShowFacets
+from django.db.models import ForeignKey, Model, QuerySet
+from django.forms import ModelChoiceField
+from django.http import HttpRequest
+from django.urls import URLPattern
+from unfold.admin import ModelAdmin
+
+from connectors.admin.pages import urls_for
+from connectors.admin.pages.frame import actor_of
+from connectors.models.visibility import VisibleQuerySet
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = ["PortalAdmin", "ReadOnlyAdmin", "actor_of"]
+
+
+class PortalAdmin(ModelAdmin):  # type: ignore[misc]
+    """Shows and offers only rows that `visible_to(request.user)` gives; the portal's own pages hang below it."""
+
+    list_per_page = 50
+    list_max_show_all = 50
+    list_filter_submit = True
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # counting each choice of each filter costs more than the page
+    warn_unsaved_form = True
+    save_on_top = False
+
+    empty_icon = "inbox"
+    empty_title: StrOrPromise = ""
+    empty_text: StrOrPromise = ""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: VisibleQuerySet[Any] = super().get_queryset(request)
+        return rows.visible_to(request.user)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*urls_for(self), *super().get_urls()]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without Django's own bulk delete, which would go round the flows and their events."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Model]:
+        """Only rows that this person may see can be chosen, by a forged POST neither."""
+        rows = db_field.remote_field.model._default_manager.all()
+        if isinstance(rows, VisibleQuerySet):
+            kwargs["queryset"] = rows.visible_to(request.user)
+        field: ModelChoiceField[Model] = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        return field
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context.update(show_save_and_add_another=False)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class ReadOnlyAdmin(PortalAdmin):
+    """For rows that only flows write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

@@ -1,0 +1,53 @@
+"""What can be done to many rows of a list at once. Each starts from what the person may see and change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from connectors.admin.pages.frame import MAX_IDS, actor_of
+from connectors.flows.export_files import export_zip as make_zip
+from connectors.models import Connector, Project
+from connectors.tasks import start_sync
+
+
+def projects_of(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Project]:
+    """The projects that the ticked rows are or belong to, as far as this person may see them."""
+    visible = Project.objects.visible_to(request.user).select_related("workspace")
+    if rows.model is Connector:
+        return visible.filter(pk__in=rows.order_by().values("project_id"))
+    return visible.filter(pk__in=rows.order_by().values("pk"))
+
+
+@admin.action(description=_("Sync with Base44 now"), permissions=["change"])
+def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> None:
+    projects = list(projects_of(request, rows))
+    started = start_sync(projects, actor_of(request))
+    waiting = len(projects) - len(started)
+    text = _("%(count)d project(s) queued for a sync.") % {"count": len(started)}
+    if waiting:
+        text = f"{text} {_('%(count)d had one under way already.') % {'count': waiting}}"
+    messages.success(request, text)
+
+
+@admin.action(description=_("Show the plans"), permissions=["change"])
+def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+    ids = list(projects_of(request, rows).values_list("pk", flat=True)[: MAX_IDS + 1])
+    if len(ids) == 1:
+        return HttpResponseRedirect(reverse("admin:connectors_project_plan", args=ids))
+    address = reverse("admin:connectors_project_plan_many")
+    return HttpResponseRedirect(f"{address}?ids={','.join(map(str, ids))}")
+
+
+@admin.action(description=_("Export as zip"), permissions=["view"])
+def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+    data = make_zip(list(projects_of(request, rows)), actor_of(request))
+    response = HttpResponse(data, content_type="application/zip")
+    response["Content-Disposition"] = 'attachment; filename="connectors.zip"'
+    return response

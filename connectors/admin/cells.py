@@ -1,0 +1,106 @@
+"""What lists show in a cell: badges, two lines, times. One tone means the same thing on every page."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from connectors.models import Connector, SyncRun, Workspace
+
+SYNC_TONES = {
+    Connector.SyncState.UNKNOWN: "neutral",
+    Connector.SyncState.IN_SYNC: "success",
+    Connector.SyncState.DIFFERS: "warning",
+    Connector.SyncState.NOT_REGISTERED: "info",
+    Connector.SyncState.NOT_DECLARED: "danger",
+    Connector.SyncState.INACTIVE: "danger",
+}
+CONSENT_TONES = {
+    Connector.Consent.NEEDED: "warning",
+    Connector.Consent.PENDING: "warning",
+    Connector.Consent.FAILED: "danger",
+    Connector.Consent.GIVEN_UP: "danger",
+}
+STATUS_TONES = {
+    "active": "success",
+    "expired": "danger",
+    "disconnected": "danger",
+    "sandbox": "info",
+    "live": "success",
+}
+RUN_TONES = {
+    SyncRun.State.QUEUED: "neutral",
+    SyncRun.State.RUNNING: "info",
+    SyncRun.State.DONE: "success",
+    SyncRun.State.PARTIAL: "warning",
+    SyncRun.State.FAILED: "danger",
+    SyncRun.State.REFUSED: "danger",
+    SyncRun.State.CANCELLED: "neutral",
+    SyncRun.State.INTERRUPTED: "warning",
+}
+CREDENTIAL_TONES = {
+    Workspace.CredentialState.MISSING: "neutral",
+    Workspace.CredentialState.UNCHECKED: "warning",
+    Workspace.CredentialState.ACCEPTED: "success",
+    Workspace.CredentialState.REFUSED: "danger",
+}
+ENVIRONMENT_TONES = {"production": "info", "staging": "neutral", "development": "neutral"}
+
+NOTHING = format_html('<span class="pc-muted">{}</span>', "—")
+
+
+def badge(text: object, tone: str, *, title: str = "") -> SafeString:
+    """A coloured word; `title` is shown on hover."""
+    return format_html('<span class="pc-badge pc-badge--{}" title="{}">{}</span>', tone, title, text)
+
+
+def two_lines(main: object, sub: object = "", *, avatar: str = "") -> SafeString:
+    """What it is, and below it, smaller, what tells it from others; with `avatar` letters before both."""
+    lines = format_html(
+        '<span class="pc-cell"><span class="pc-cell__main">{}</span><span class="pc-cell__sub">{}</span></span>',
+        main,
+        sub,
+    )
+    if not avatar:
+        return lines
+    return format_html(
+        '<span class="pc-cell--icon"><span class="pc-avatar" aria-hidden="true">{}</span>{}</span>', avatar, lines
+    )
+
+
+def when(at: dt.datetime | None, never: str = "never") -> SafeString:
+    """“2 hours ago”, with the exact time on hover."""
+    if at is None:
+        return format_html('<span class="pc-muted">{}</span>', never)
+    exact = date_format(localtime(at), "DATETIME_FORMAT")
+    return format_html(
+        '<time class="pc-when" datetime="{}" title="{}">{}</time>', at.isoformat(), exact, naturaltime(at)
+    )
+
+
+def pip(level: str) -> SafeString:
+    """A sensitivity: low, medium, high or critical."""
+    return format_html(
+        '<span class="pc-pip pc-pip--{}"><span class="pc-sr">Sensitivity: </span>{}</span>', level, level.capitalize()
+    )
+
+
+def initials(name: str) -> str:
+    """Two letters for an avatar: `Google Calendar` → `GC`, `slack` → `SL`."""
+    words = name.replace("_", " ").replace("-", " ").split()
+    return ("".join(word[0] for word in words[:2]) if len(words) > 1 else name[:2]).upper()
+
+
+def duration(length: dt.timedelta | None) -> str:
+    """`0.4 s`, `12 s`, `3 min 5 s`; "" when it is not known."""
+    if length is None:
+        return ""
+    seconds = length.total_seconds()
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -1,0 +1,177 @@
+"""Connectors: the list over all apps, and the form that edits one declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+
+from connectors.admin import bulk, cells
+from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter
+from connectors.admin.forms import ConnectorForm
+from connectors.admin.pages.scopes import chips
+from connectors.admin.widgets import catalogue_of
+from connectors.core.scopes import ScopeRules
+from connectors.flows.compare import rules_of
+from connectors.flows.declare import declare, undeclare
+from connectors.models import Connector, IntegrationType
+
+
+@admin.register(Connector)
+class ConnectorAdmin(PortalAdmin):
+    form = ConnectorForm
+    list_display = ["head", "project_", "sync_", "status_", "sensitivity_", "account_", "seen_"]
+    list_display_links = ["head"]
+    list_select_related = ["project__workspace", "integration_type"]
+    list_filter = [
+        AgreementFilter,
+        AttentionFilter,
+        ("sync_state", ChoicesDropdownFilter),
+        StatusFilter,
+        ("project__environment", ChoicesDropdownFilter),
+        ("project__workspace", AutocompleteSelectFilter),
+        ("project", AutocompleteSelectFilter),
+        ("integration_type", AutocompleteSelectFilter),
+    ]
+    search_fields = ["project__name", "project__slug", "integration_type__slug", "integration_type__display_name"]
+    search_help_text = _("Search by project or type")
+    autocomplete_fields = ["project", "integration_type"]
+    actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
+    change_form_outer_before_template = "connectors/connector/overview.html"
+    fieldsets = [
+        (None, {"fields": ["project", "integration_type"]}),
+        (_("What the portal asks for"), {"fields": ["scopes", "connection_config", "version"]}),
+    ]
+    empty_icon = "cable"
+    empty_title = _("No connectors yet")
+    empty_text = _("Import a project's connector files, sync a project with Base44, or add a connector by hand.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connector]:
+        return super().get_queryset(request).defer("source", "project__notes", "integration_type__description")
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return ["project_id", "integration_type_id"]  # an index has this order: nothing is sorted, however many rows
+
+    def get_urls(self) -> list[URLPattern]:
+        offers = self.admin_site.admin_view(self.catalogue_view)
+        return [path("catalogue/", offers, name="connectors_connector_catalogue"), *super().get_urls()]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        return ["project", "integration_type"] if obj else []
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id or "") if object_id else None
+        context = overview(row) if isinstance(row, Connector) else {}
+        response: HttpResponse = super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), **context}
+        )
+        return response
+
+    @admin.display(description=_("Connector"), ordering="integration_type_id")
+    def head(self, row: Connector) -> SafeString:
+        kind = row.integration_type
+        count = len(row.scopes if row.is_declared else row.registered_scopes or [])
+        scopes = f"{count} scope{'' if count == 1 else 's'}"
+        return cells.two_lines(kind.display_name, scopes, avatar=cells.initials(kind.display_name))
+
+    @admin.display(description=_("Project"), ordering="project_id")
+    def project_(self, row: Connector) -> SafeString:
+        project = row.project
+        return cells.two_lines(project.name, f"{project.workspace.name} · {project.get_environment_display()}")
+
+    @admin.display(description=_("Sync"), ordering="sync_state")
+    def sync_(self, row: Connector) -> SafeString:
+        if row.consent and row.sync_state != Connector.SyncState.IN_SYNC:
+            consent = Connector.Consent(row.consent)
+            return cells.badge(f"Consent: {consent.label.lower()}", cells.CONSENT_TONES[consent], title=row.sync_note)
+        state = Connector.SyncState(row.sync_state)
+        return cells.badge(state.label, cells.SYNC_TONES[state], title=row.sync_note)
+
+    @admin.display(description=_("At Base44"), ordering="registered_status")
+    def status_(self, row: Connector) -> SafeString:
+        if row.registered_at is None:
+            return cells.NOTHING
+        status = row.registered_status
+        if not status:
+            return cells.badge(_("Not listed"), "neutral")
+        return cells.badge(status.capitalize(), cells.STATUS_TONES.get(status, "warning"))
+
+    @admin.display(description=_("Sensitivity"))
+    def sensitivity_(self, row: Connector) -> SafeString:
+        level = RULES.highest_sensitivity(row.integration_type_id, [*row.scopes, *(row.registered_scopes or [])])
+        return cells.pip(level.value) if level else cells.NOTHING
+
+    @admin.display(description=_("Account"), ordering="registered_account")
+    def account_(self, row: Connector) -> Any:
+        return row.registered_account or cells.NOTHING
+
+    @admin.display(description=_("Last seen"), ordering="registered_at")
+    def seen_(self, row: Connector) -> SafeString:
+        return cells.when(row.registered_at)
+
+    def catalogue_view(self, request: HttpRequest) -> JsonResponse:
+        """The scopes of `?type=`, for the picker on the add form."""
+        known = IntegrationType.objects.visible_to(request.user).filter(pk=request.GET.get("type", "")).first()
+        return JsonResponse({"catalogue": catalogue_of(known.slug) if known else []})
+
+    def save_model(self, request: HttpRequest, obj: Connector, form: ModelForm[Connector], change: bool) -> None:
+        data = form.cleaned_data
+        saved = declare(
+            obj.project, obj.integration_type_id, data["scopes"], data["connection_config"], actor_of(request)
+        )
+        obj.pk = saved.pk
+        obj.refresh_from_db()
+        unknown = RULES.unknown(obj.integration_type_id, obj.scopes)
+        if unknown:
+            text = _("Not in the catalogue, saved as typed: %(scopes)s. Check the spelling.")
+            messages.warning(request, text % {"scopes": ", ".join(unknown)})
+
+    def delete_model(self, request: HttpRequest, obj: Connector) -> None:
+        if not undeclare(obj, actor_of(request)):
+            text = _(
+                "%(type)s is no longer asked for. Base44 still has it: apply a plan of %(project)s to remove it there."
+            )
+            messages.warning(request, text % {"type": obj.integration_type, "project": obj.project})
+
+
+RULES = ScopeRules()
+
+
+def overview(row: Connector) -> dict[str, Any]:
+    """What the connector's page shows above the form: both sides, how they compare, and the file."""
+    state = Connector.SyncState(row.sync_state)
+    registered = row.registered_scopes or []
+    difference = rules_of(row.project.workspace).compare(row.integration_type_id, row.scopes, registered)
+    kept = [scope for scope in row.scopes if scope not in difference.added]
+    seen = row.registered_scopes is not None
+    return {
+        "connector": row,
+        "sync_badge": cells.badge(state.label, cells.SYNC_TONES[state]),
+        "status_badge": cells.badge(
+            row.registered_status.capitalize(), cells.STATUS_TONES.get(row.registered_status, "warning")
+        )
+        if row.registered_status
+        else "",
+        "scope_chips": chips(
+            row.integration_type_id,
+            added=difference.added if seen else (),
+            removed=difference.removed if seen else (),
+            kept=kept if seen else row.scopes,
+        ),
+        "explained": difference.explained if seen else (),
+        "is_comparable": seen and row.is_declared,
+    }

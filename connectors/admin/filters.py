@@ -1,0 +1,99 @@
+"""Filters that ask the questions people have of the lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter
+
+from connectors.models import Connector, Project
+
+
+class StatusFilter(DropdownFilter):  # type: ignore[misc]
+    """Base44's word on a connector. The choices are fixed: reading all values would scan the table."""
+
+    title = _("status at Base44")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [
+            ("active", _("Active")),
+            ("expired", _("Expired")),
+            ("disconnected", _("Disconnected")),
+            ("none", _("Not listed")),
+            ("other", _("Another word")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Connector]) -> QuerySet[Connector]:
+        value = self.value()
+        if value == "none":
+            return queryset.filter(registered_status="")
+        if value == "other":
+            return queryset.exclude(registered_status__in=["", "active", "expired", "disconnected"])
+        return queryset.filter(registered_status=value) if value else queryset
+
+
+class AgreementFilter(DropdownFilter):  # type: ignore[misc]
+    """In sync or not, in one question."""
+
+    title = _("in sync")
+    parameter_name = "agrees"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("yes", _("In sync")), ("no", _("Differs from Base44")), ("unknown", _("Not compared yet"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        states = {
+            "yes": [Connector.SyncState.IN_SYNC],
+            "no": Connector.DRIFT_STATES,
+            "unknown": [Connector.SyncState.UNKNOWN],
+        }.get(self.value() or "")
+        if states is None:
+            return queryset
+        if queryset.model is Connector:
+            return queryset.filter(sync_state__in=states)
+        return self._projects(queryset, states)
+
+    def _projects(self, projects: QuerySet[Project], states: list[Connector.SyncState]) -> QuerySet[Project]:
+        theirs = Connector.objects.filter(project=OuterRef("pk"))
+        if self.value() == "unknown":
+            return projects.filter(synced_at=None)
+        if self.value() == "no":
+            return projects.filter(Exists(theirs.filter(sync_state__in=states)))
+        return projects.exclude(synced_at=None).exclude(Exists(theirs.exclude(sync_state__in=states)))
+
+
+class SyncFailedFilter(DropdownFilter):  # type: ignore[misc]
+    """Projects whose last sync failed."""
+
+    title = _("last sync")
+    parameter_name = "sync"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("failed", _("Failed")), ("ok", _("Succeeded")), ("never", _("Never"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Project]) -> QuerySet[Project]:
+        if self.value() == "failed":
+            return queryset.exclude(sync_error="")
+        if self.value() == "ok":
+            return queryset.filter(sync_error="").exclude(synced_at=None)
+        return queryset.filter(synced_at=None) if self.value() == "never" else queryset
+
+
+class AttentionFilter(DropdownFilter):  # type: ignore[misc]
+    """Connectors for which somebody has to do something."""
+
+    title = _("needs attention")
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("yes", _("Needs attention")), ("consent", _("Needs consent"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Connector]) -> QuerySet[Connector]:
+        if self.value() == "yes":
+            return queryset.filter(needs_attention=True)
+        return queryset.exclude(consent="") if self.value() == "consent" else queryset

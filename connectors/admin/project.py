@@ -1,0 +1,188 @@
+"""Projects: the list, the form, and the page where one sees connectors, plan, runs and files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+
+from connectors.admin import bulk, cells
+from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.filters import AgreementFilter, SyncFailedFilter
+from connectors.admin.forms import ProjectForm
+from connectors.admin.pages.frame import CHANGE_PROJECT, require, route, visible
+from connectors.flows.events import changes, record_event
+from connectors.flows.plan import stored_plan
+from connectors.models import Connector, Project, SyncRun
+from connectors.tasks import start_sync
+
+RECENT_RUNS = 6
+FIELDS = ["workspace_id", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+
+
+def counted(**conditions: Any) -> Coalesce:
+    """How many connectors of the project meet the conditions: a subquery per row of the page, not a join over all."""
+    rows = Connector.objects.filter(project=OuterRef("pk"), **conditions).order_by().values("project")
+    return Coalesce(Subquery(rows.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
+
+
+@admin.register(Project)
+class ProjectAdmin(PortalAdmin):
+    form = ProjectForm
+    list_display = ["head", "workspace_", "environment_", "sync_", "connectors_", "synced_"]
+    list_display_links = ["head"]
+    list_select_related = ["workspace"]
+    list_filter = [
+        AgreementFilter,
+        SyncFailedFilter,
+        ("environment", ChoicesDropdownFilter),
+        ("workspace", AutocompleteSelectFilter),
+    ]
+    search_fields = ["name", "slug", "app_id"]
+    search_help_text = _("Search by name, slug or app id")
+    autocomplete_fields = ["workspace"]
+    prepopulated_fields = {"slug": ["name"]}
+    actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
+    change_form_outer_before_template = "connectors/project/overview.html"
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "workspace", "app_id", "environment", "connectors_dir", "notes"]}),
+    ]
+    empty_icon = "deployed_code"
+    empty_title = _("No projects yet")
+    empty_text = _(
+        "A project is one Base44 app. Discover a workspace's apps on the workspace's page, or add one by hand."
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        # Django leaves annotations out of the page's COUNT, so these are computed for the rows of the page alone.
+        rows: QuerySet[Project] = super().get_queryset(request)
+        return rows.annotate(
+            connector_count=counted(is_declared=True), drift_count=counted(sync_state__in=Connector.DRIFT_STATES)
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [route(self, "<int:object_id>/sync/", sync_page, "sync"), *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id or "") if object_id else None
+        context = overview(row) if isinstance(row, Project) else {}
+        response: HttpResponse = super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), **context}
+        )
+        return response
+
+    @admin.display(description=_("Project"), ordering="name")
+    def head(self, row: Project) -> SafeString:
+        return cells.two_lines(row.name, row.slug, avatar=cells.initials(row.name))
+
+    @admin.display(description=_("Workspace"), ordering="workspace__name")
+    def workspace_(self, row: Project) -> str:
+        return row.workspace.name
+
+    @admin.display(description=_("Environment"), ordering="environment")
+    def environment_(self, row: Project) -> SafeString:
+        return cells.badge(row.get_environment_display(), cells.ENVIRONMENT_TONES[row.environment])
+
+    @admin.display(description=_("Sync"))
+    def sync_(self, row: Any) -> SafeString:
+        return sync_badge(row, row.drift_count)
+
+    @admin.display(description=_("Connectors"))
+    def connectors_(self, row: Any) -> int:
+        return int(row.connector_count)
+
+    @admin.display(description=_("Last sync"), ordering=F("synced_at").desc(nulls_last=True))
+    def synced_(self, row: Project) -> SafeString:
+        return cells.when(row.synced_at)
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Project, form: ModelForm[Project], change: bool) -> None:
+        actor = actor_of(request)
+        if not change:
+            obj.save()
+            record_event(actor, "project.added", obj, after={name: getattr(obj, name) for name in FIELDS})
+            return
+        before = Project.objects.values(*FIELDS).get(pk=obj.pk)
+        obj.save(update_fields=FIELDS)
+        old, new = changes(before, {name: getattr(obj, name) for name in FIELDS})
+        if new:
+            record_event(actor, "project.changed", obj, before=old, after=new)
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        before = {name: getattr(obj, name) for name in FIELDS}
+        record_event(actor_of(request), "project.deleted", obj, before=before)
+        obj.delete()
+
+
+def sync_badge(project: Project, drift_count: int) -> SafeString:
+    """One word on a whole project. Nothing is called in sync that was not compared."""
+    if project.sync_error:
+        return cells.badge(_("Sync failed"), "danger", title=project.sync_error)
+    if project.synced_at is None:
+        return cells.badge(_("Not compared yet"), "neutral")
+    if drift_count:
+        return cells.badge(_("%(count)d differ") % {"count": drift_count}, "warning")
+    return cells.badge(_("In sync"), "success")
+
+
+def overview(project: Project) -> dict[str, Any]:
+    """What the project's page shows above the form, in a fixed number of queries."""
+    rows = list(project.connectors.select_related("integration_type").defer("integration_type__description"))
+    drift = sum(row.sync_state in Connector.DRIFT_STATES for row in rows)
+    for row in rows:
+        row.project = project
+    return {
+        "project": project,
+        "sync_badge": sync_badge(project, drift),
+        "connector_rows": [_connector_row(row) for row in rows],
+        "plan": stored_plan(project, rows),
+        "runs": [
+            {
+                "run": run,
+                "badge": cells.badge(run.get_state_display(), cells.RUN_TONES[SyncRun.State(run.state)]),
+                "took": cells.duration(run.duration),
+            }
+            for run in project.runs.all()[:RECENT_RUNS]
+        ],
+        "files": [row for row in rows if row.source_path],
+        "consents_waiting": sum(bool(row.consent) for row in rows),
+    }
+
+
+def _connector_row(row: Connector) -> dict[str, Any]:
+    state = Connector.SyncState(row.sync_state)
+    return {
+        "connector": row,
+        "initials": cells.initials(row.integration_type.display_name),
+        "badge": cells.badge(state.label, cells.SYNC_TONES[state]),
+        "status": row.registered_status,
+        "count": len(row.scopes if row.is_declared else row.registered_scopes or []),
+    }
+
+
+def sync_page(model_admin: PortalAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
+    """POST: queues a sync of one project."""
+    project = visible(model_admin, request, Project.objects.all(), object_id)
+    require(request, CHANGE_PROJECT)
+    if request.method == "POST":
+        if start_sync([project], actor_of(request)):
+            messages.success(request, _("A sync is queued. This page shows the result when you reload it."))
+        else:
+            messages.info(request, _("A sync of this project is under way already."))
+    return HttpResponseRedirect(reverse("admin:connectors_project_change", args=[project.pk]))

@@ -1,0 +1,125 @@
+"""Form widgets for scopes and connection settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from connectors.core.catalog import load_catalog
+from connectors.core.scopes import tidy
+
+
+def catalogue_of(type_: str) -> list[dict[str, Any]]:
+    """The scopes that the picker offers for a type, the least sensitive first."""
+    offered = sorted(load_catalog().scopes_for(type_), key=lambda scope: scope.sensitivity.rank)
+    return [
+        {
+            "name": scope.name,
+            "title": scope.title,
+            "sensitivity": scope.sensitivity.value,
+            "access": scope.access.value,
+            "deprecated": scope.deprecated,
+            "aliases": list(scope.aliases),
+        }
+        for scope in offered
+    ]
+
+
+class ScopesWidget(forms.Textarea):
+    """One scope per line in a textarea; with JavaScript a searchable picker over the catalogue (scopes.js)."""
+
+    template_name = "connectors/widgets/scopes.html"
+
+    def __init__(self, type_: str = "", catalogue_url: str = "") -> None:
+        super().__init__()
+        self.type, self.catalogue_url = type_, catalogue_url
+
+    def format_value(self, value: Any) -> Any:
+        return value if isinstance(value, list) else str(value or "").splitlines()
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        context["widget"] |= {
+            "value": self.format_value(value),
+            "catalogue": catalogue_of(self.type) if self.type else [],
+            "catalogue_url": self.catalogue_url,
+        }
+        return context
+
+
+class ScopesField(forms.CharField):
+    """A list of scopes: blanks and repeats dropped, order kept."""
+
+    widget = ScopesWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, **{"required": False, **kwargs})
+
+    def prepare_value(self, value: Any) -> Any:
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        lines = value if isinstance(value, list) else str(value or "").splitlines()
+        return list(tidy(lines))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(list(initial or []) != self.to_python(data))
+
+
+class ConnectionConfigWidget(forms.Widget):
+    """One input per setting of the integration type, and a text area for settings that the catalogue does not name."""
+
+    template_name = "connectors/widgets/config.html"
+
+    def __init__(self, fields: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__()
+        self.fields = list(fields)
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        values = dict(value or {})
+        prefix = (attrs or {}).get("id", f"id_{name}")
+        inputs = []
+        for field in self.fields:
+            key = field["name"]
+            shown = {"id": f"{prefix}_{key}", "placeholder": field.get("placeholder", "")}
+            widget = UnfoldAdminTextInputWidget().get_context(f"{name}.{key}", values.pop(key, ""), shown)["widget"]
+            inputs.append({"field": field, "widget": widget, "id": shown["id"]})
+        others = "\n".join(f"{key} = {item}" for key, item in values.items())
+        context["widget"] |= {"inputs": inputs, "others": others, "show_others": bool(others) or not self.fields}
+        return context
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> dict[str, str]:
+        values = {}
+        for line in str(data.get(f"{name}.others", "")).splitlines():
+            key, _, item = line.partition("=")
+            if key.strip():
+                values[key.strip()] = item.strip()
+        for field in self.fields:
+            values[field["name"]] = str(data.get(f"{name}.{field['name']}", "")).strip()
+        return {key: item for key, item in values.items() if item}
+
+    def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
+        return False
+
+    def id_for_label(self, id_: str) -> str:
+        return f"{id_}_{self.fields[0]['name']}" if self.fields else f"{id_}_others"
+
+
+class ConnectionConfigField(forms.Field):
+    """A connector's connection settings, as names and texts."""
+
+    widget = ConnectionConfigWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, **kwargs})
+
+    def to_python(self, value: Any) -> dict[str, str]:
+        return dict(value or {})
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return json.dumps(dict(initial or {}), sort_keys=True) != json.dumps(dict(data or {}), sort_keys=True)

@@ -1,0 +1,108 @@
+"""Workspaces: address, plan and credential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from connectors.admin import cells
+from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.forms import WorkspaceForm
+from connectors.flows.catalogue import fill_empty_catalogue
+from connectors.flows.credentials import clear_credential, set_token
+from connectors.flows.events import changes, record_event
+from connectors.models import Workspace
+
+FIELDS = ["name", "base44_id", "api_url", "plan"]
+
+
+@admin.register(Workspace)
+class WorkspaceAdmin(PortalAdmin):
+    form = WorkspaceForm
+    list_display = ["head", "credential_badge", "projects_", "plan_", "api_url"]
+    list_display_links = ["head"]
+    list_filter = ["credential_state", "plan"]
+    search_fields = ["name", "base44_id"]
+    search_help_text = _("Search by name or Base44 id")
+    ordering = ["name"]
+    readonly_fields = ["credential_summary"]
+    change_form_outer_before_template = "connectors/workspace/overview.html"
+    fieldsets = [
+        (None, {"fields": ["name", "base44_id", "plan", "api_url"]}),
+        (_("Credential"), {"fields": ["credential_summary", "token", "forget_credential"]}),
+    ]
+    empty_icon = "domain"
+    empty_title = _("No workspace yet")
+    empty_text = _("A workspace holds the credential with which the portal talks to Base44 about all its apps.")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
+        rows = super().get_queryset(request)
+        return rows.with_project_counts()  # type: ignore[attr-defined, no-any-return]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
+        if obj is not None:
+            return self.fieldsets
+        return [self.fieldsets[0], (_("Credential"), {"fields": ["token"]})]
+
+    @admin.display(description=_("Workspace"), ordering="name")
+    def head(self, row: Workspace) -> SafeString:
+        return cells.two_lines(row.name, row.base44_id, avatar=cells.initials(row.name))
+
+    @admin.display(description=_("Credential"), ordering="credential_state")
+    def credential_badge(self, row: Workspace) -> SafeString:
+        state = Workspace.CredentialState(row.credential_state)
+        return cells.badge(state.label, cells.CREDENTIAL_TONES[state], title=row.credential_account)
+
+    @admin.display(description=_("Projects"), ordering="project_count")
+    def projects_(self, row: Any) -> SafeString:
+        link = f"{reverse('admin:connectors_project_changelist')}?workspace__id__exact={row.pk}"
+        failing = cells.badge(f"{row.failing_count} failing", "danger") if row.failing_count else ""
+        return format_html('<a href="{}">{}</a> {}', link, row.project_count, failing)
+
+    @admin.display(description=_("Plan"), ordering="plan")
+    def plan_(self, row: Workspace) -> str:
+        return row.get_plan_display()
+
+    @admin.display(description=_("Status"))
+    def credential_summary(self, row: Workspace) -> SafeString:
+        parts = [self.credential_badge(row)]
+        if row.credential_account:
+            parts.append(format_html("{}", row.credential_account))
+        if row.credential_set_at:
+            parts.append(format_html("set {}", cells.when(row.credential_set_at)))
+        if row.credential_checked_at:
+            parts.append(format_html("checked {}", cells.when(row.credential_checked_at)))
+        return format_html(" · ".join("{}" for _ in parts), *parts)
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Workspace, form: ModelForm[Workspace], change: bool) -> None:
+        actor = actor_of(request)
+        if change:
+            before = Workspace.objects.values(*FIELDS).get(pk=obj.pk)
+            obj.save(update_fields=FIELDS)
+            old, new = changes(before, {name: getattr(obj, name) for name in FIELDS})
+            if new:
+                record_event(actor, "workspace.changed", obj, before=old, after=new)
+        else:
+            obj.save()
+            fill_empty_catalogue(actor)
+            record_event(actor, "workspace.added", obj, after={name: getattr(obj, name) for name in FIELDS})
+        if form.cleaned_data.get("forget_credential"):
+            clear_credential(obj, actor)
+        elif token := form.cleaned_data.get("token"):
+            set_token(obj, token, actor)
+            messages.info(request, _("The token is stored. Verify it to see whether Base44 accepts it."))
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Workspace) -> None:
+        record_event(actor_of(request), "workspace.deleted", obj, before={"name": obj.name, "api_url": obj.api_url})
+        obj.delete()
