@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import bulk, cells
 from connectors.admin.base import PortalAdmin, actor_of
-from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter
+from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.pages.scopes import chips
 from connectors.admin.widgets import catalogue_of
@@ -37,15 +38,16 @@ class ConnectorAdmin(PortalAdmin):
         ("sync_state", ChoicesDropdownFilter),
         StatusFilter,
         ("project__environment", ChoicesDropdownFilter),
-        ("project__workspace", AutocompleteSelectFilter),
-        ("project", AutocompleteSelectFilter),
-        ("integration_type", AutocompleteSelectFilter),
+        ("project__workspace", VisibleAutocompleteFilter),
+        ("project", VisibleAutocompleteFilter),
+        ("integration_type", VisibleAutocompleteFilter),
     ]
     search_fields = ["project__name", "project__slug", "integration_type__slug", "integration_type__display_name"]
     search_help_text = _("Search by project or type")
     autocomplete_fields = ["project", "integration_type"]
     actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
     change_form_outer_before_template = "connectors/connector/overview.html"
+    change_form_outer_after_template = "connectors/connector/source.html"
     fieldsets = [
         (None, {"fields": ["project", "integration_type"]}),
         (_("What the portal asks for"), {"fields": ["scopes", "connection_config", "version"]}),
@@ -125,6 +127,8 @@ class ConnectorAdmin(PortalAdmin):
 
     def catalogue_view(self, request: HttpRequest) -> JsonResponse:
         """The scopes of `?type=`, for the picker on the add form."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         known = IntegrationType.objects.visible_to(request.user).filter(pk=request.GET.get("type", "")).first()
         return JsonResponse({"catalogue": catalogue_of(known.slug) if known else []})
 
@@ -140,12 +144,30 @@ class ConnectorAdmin(PortalAdmin):
             text = _("Not in the catalogue, saved as typed: %(scopes)s. Check the spelling.")
             messages.warning(request, text % {"scopes": ", ".join(unknown)})
 
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """What only Base44 has cannot be deleted here: a plan removes it there."""
+        if isinstance(obj, Connector) and not obj.is_declared:
+            return False
+        return bool(super().has_delete_permission(request, obj))
+
+    def effects_of_deleting(self, row: Connector) -> list[str]:
+        effects = [_("The portal no longer asks for it, and the next export leaves its file out.")]
+        if row.registered_scopes is None:
+            return [*effects, _("Base44 does not list it, so nothing has to be done there.")]
+        text = _("Base44 still has it, and keeps it until you apply a plan that says “remove”.")
+        return [*effects, text, _("Until then it stays in the list as “Only at Base44”.")]
+
     def delete_model(self, request: HttpRequest, obj: Connector) -> None:
-        if not undeclare(obj, actor_of(request)):
-            text = _(
-                "%(type)s is no longer asked for. Base44 still has it: apply a plan of %(project)s to remove it there."
-            )
-            messages.warning(request, text % {"type": obj.integration_type, "project": obj.project})
+        undeclare(obj, actor_of(request))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        row = self.get_queryset(request).filter(pk=obj_id).select_related("integration_type", "project").first()
+        if row is None:
+            response: HttpResponse = super().response_delete(request, obj_display, obj_id)
+            return response
+        text = _("%(type)s is no longer asked for. Base44 still has it: apply this plan to remove it there.")
+        messages.warning(request, text % {"type": row.integration_type})
+        return HttpResponseRedirect(reverse("admin:connectors_project_plan", args=[row.project_id]))
 
 
 RULES = ScopeRules()
