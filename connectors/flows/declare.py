@@ -26,10 +26,14 @@ def declare(
     scopes: Sequence[str],
     connection_config: Mapping[str, str],
     actor: Actor,
+    *,
+    check_config: bool = True,
 ) -> Connector:
     """The connector with exactly these scopes (order kept, blanks and repeats dropped) and config, saved.
 
-    Raises Refused when the config does not fit the type. Nothing is sent to Base44: that is for a plan.
+    Raises Refused when the config does not fit the type, unless `check_config` is False: Base44 does not list the
+    config of what it has, so taking a connector in from there must not ask for it; the next plan names what is
+    missing. Nothing is sent to Base44: that is for a plan.
     """
     ensure_types([type_])
     connector = _locked(project, type_) or Connector(project=project, integration_type_id=type_, is_declared=False)
@@ -37,10 +41,8 @@ def declare(
     connector.is_declared = True
     connector.scopes = list(tidy(scopes))
     connector.connection_config = dict(connection_config)
-    try:
-        connector.clean()
-    except ValidationError as error:
-        raise Refused(f"{type_}: {' '.join(error.messages)}") from None
+    if check_config:
+        _refuse_faults(connector)
     return save_declaration(connector, before, actor)
 
 
@@ -78,6 +80,13 @@ def save_declaration(connector: Connector, before: Mapping[str, Any], actor: Act
         if new:
             record_event(actor, "connector.changed", connector, before=old, after=new)
     return connector
+
+
+def _refuse_faults(connector: Connector) -> None:
+    try:
+        connector.clean()
+    except ValidationError as error:
+        raise Refused(f"{connector.integration_type_id}: {' '.join(error.messages)}") from None
 
 
 def _locked(project: Project, type_: str) -> Connector | None:

@@ -97,6 +97,7 @@ def _take(run: SyncRun, place: int, change: PullChange, wanted: bool, actor: Act
         if row is not None:
             undeclare(row, actor)
         return step
-    declare(run.project, change.type, change.scopes_after, row.connection_config if row else {}, actor)
+    config = row.connection_config if row else {}
+    declare(run.project, change.type, change.scopes_after, config, actor, check_config=False)
     step.after = {"scopes": list(change.scopes_after)}
     return step

@@ -8,6 +8,7 @@ from connectors.core.base44.client import Base44Client
 from connectors.core.base44.emulator import Emulator
 from connectors.core.errors import Refused
 from connectors.flows import plan, pull
+from connectors.flows.catalogue import load_catalogue
 from connectors.models import Project
 from tests.factories import SHELL, make_connector
 
@@ -60,3 +61,12 @@ def test_what_changed_since_it_was_shown_is_refused(drifted: Project, client: Ba
 def test_nothing_is_set_at_base44(drifted: Project, client: Base44Client, base44: Emulator) -> None:
     pull.accept_pull(drifted, pull.show_pull(drifted, client, SHELL), None, SHELL)
     assert {method for method, _ in base44.requests} == {"GET"}
+
+
+def test_a_type_with_required_settings_is_taken_in_though_base44_does_not_list_them(
+    live_project: Project, client: Base44Client, base44: Emulator
+) -> None:
+    load_catalogue(SHELL)
+    base44.register(APP, "share_point", ["Sites.Read.All"])
+    pull.accept_pull(live_project, pull.show_pull(live_project, client, SHELL), None, SHELL)
+    assert declared(live_project) == {"share_point": ["Sites.Read.All"]}
