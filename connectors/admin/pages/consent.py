@@ -116,7 +116,7 @@ def _in_words(connector: Connector) -> tuple[str, str, str]:
     if connector.consent in (Consent.FAILED, Consent.GIVEN_UP):
         return "danger", f"{connector.get_consent_display()}.", f"{connector.consent_note} You can ask for a new link."
     if connector.consent == Consent.NEEDED:
-        return "warning", "Somebody has to authorise it.", connector.consent_note
+        return "warning", "Somebody has to authorise it.", "The scopes are set at Base44 and take effect after that."
     if connector.sync_state == State.IN_SYNC:
         return "success", f"Connected{account}.", "Base44 has the scopes that the portal declares."
     if connector.sync_state == State.DIFFERS and connector.registered_status == "active":

@@ -151,7 +151,9 @@ def _apply(model_admin: ModelAdmin[Any], request: HttpRequest, project: Project)
 def _look(model_admin: ModelAdmin[Any], request: HttpRequest, project: Project) -> HttpResponse:
     plan = show_plan(project, client_for(project.workspace), actor_of(request))
     _keep(request, project, plan)
-    if plan != stored_plan(project):
+    project.refresh_from_db(fields=["synced_at", "stripe_mode", "sync_error"])
+    stored = stored_plan(project)
+    if stored is None or (plan.fingerprint, set(plan.warnings)) != (stored.fingerprint, set(stored.warnings)):
         # Base44 left something out this time, so the rows hold more than this plan may rely on: show it as it is.
         return _draw(model_admin, request, shown(project, plan))
     return HttpResponseRedirect(request.path)

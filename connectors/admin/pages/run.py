@@ -75,9 +75,8 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def live_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The run, which the page follows until it is over."""
     run = _run(model_admin, request, object_id)
-    return draw(
-        model_admin, request, "run.html", title=f"{run.get_kind_display()} of {run.project}", **_context(request, run)
-    )
+    title = f"{run.get_kind_display()} of {run.project}"
+    return draw(model_admin, request, "run.html", title=title, original=run, **_context(request, run))
 
 
 def live_steps(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:

@@ -1,0 +1,143 @@
+"""Who may open the admin's own pages, and who may do what they offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from connectors.models import Connector, Event, Project, SyncRun
+from tests.factories import make_connector, make_project, make_user, make_workspace
+
+Rows = Mapping[str, Model]
+PAGES = {
+    "project_plan": "project",
+    "project_plan_many": "",
+    "project_pull": "project",
+    "project_import": "project",
+    "project_import_many": "",
+    "project_export": "project",
+    "project_consents": "project",
+    "connector_authorise": "connector",
+    "connector_authorise_status": "connector",
+    "syncrun_live": "syncrun",
+    "syncrun_live_steps": "syncrun",
+    "workspace_discover": "workspace",
+    "workspace_discover_apps": "workspace",
+    "workspace_device_login": "workspace",
+}
+CHANGES = {
+    "project_plan": "project",
+    "project_plan_many": "",
+    "project_pull": "project",
+    "project_import": "project",
+    "project_import_many": "",
+    "connector_authorise": "connector",
+    "syncrun_cancel": "syncrun",
+    "workspace_discover": "workspace",
+    "workspace_device_login": "workspace",
+    "workspace_device_login_poll": "workspace",
+    "workspace_verify": "workspace",
+}
+POST_ONLY = ["syncrun_cancel", "workspace_device_login_poll", "workspace_verify"]
+
+
+@pytest.fixture
+def address(db: None) -> Callable[[str], str]:
+    """The address of a page for rows that exist. Nothing of it can reach Base44: the workspace has no credential."""
+    workspace = make_workspace("Secret workspace")
+    project = make_project("secret-project", workspace=workspace)
+    rows: Rows = {
+        "workspace": workspace,
+        "project": project,
+        "connector": make_connector(project, "gmail", ["mail.read"]),
+        "syncrun": SyncRun.objects.create(project=project, kind=SyncRun.Kind.APPLY, actor_label="x", door="admin"),
+    }
+    kinds = {**PAGES, **CHANGES}
+
+    def of(name: str) -> str:
+        kind = kinds[name]
+        found = reverse(f"admin:connectors_{name}", args=[rows[kind].pk] if kind else [])
+        return found if kind else f"{found}?ids={project.pk}"
+
+    return of
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.parametrize("page", {**PAGES, **CHANGES})
+def test_somebody_who_is_not_logged_in_is_sent_to_the_login(page: str, address: Callable[[str], str]) -> None:
+    answer = Client().get(address(page))
+    assert answer.status_code == 302
+    assert "login" in answer["Location"]
+
+
+@pytest.mark.parametrize("page", {**PAGES, **CHANGES})
+def test_a_stranger_learns_nothing(page: str, address: Callable[[str], str], stranger: User) -> None:
+    answer = logged_in(stranger).get(address(page))
+    assert answer.status_code in (302, 403, 404)
+    assert b"ecret" not in answer.content
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_staff_without_the_view_permission_are_refused(page: str, address: Callable[[str], str], viewer: User) -> None:
+    assert logged_in(viewer).get(address(page)).status_code == 403
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_whoever_may_view_sees_the_page(page: str, address: Callable[[str], str], reader: User) -> None:
+    assert logged_in(reader).get(address(page)).status_code == 200
+
+
+@pytest.mark.parametrize("page", CHANGES)
+def test_whoever_may_only_view_changes_nothing(page: str, address: Callable[[str], str], reader: User) -> None:
+    path = address(page)
+    assert logged_in(reader).post(path, {"action": "apply"}).status_code == 403
+    assert not Event.objects.exists()
+
+
+@pytest.mark.parametrize("page", CHANGES)
+def test_a_post_from_elsewhere_is_refused(page: str, address: Callable[[str], str], operator: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(operator)
+    assert client.post(address(page)).status_code == 403
+
+
+@pytest.mark.parametrize("page", POST_ONLY)
+def test_what_changes_something_does_not_answer_a_get(page: str, address: Callable[[str], str], operator: User) -> None:
+    assert logged_in(operator).get(address(page)).status_code == 405
+
+
+@pytest.mark.parametrize("page", {name: kind for name, kind in {**PAGES, **CHANGES}.items() if kind})
+def test_a_row_that_does_not_exist_is_not_found(page: str, operator: User) -> None:
+    assert logged_in(operator).get(reverse(f"admin:connectors_{page}", args=[987654])).status_code == 404
+
+
+def test_a_page_of_several_projects_leaves_out_ids_that_name_nothing(operator: User, project: Project) -> None:
+    path = reverse("admin:connectors_project_plan_many")
+    answer = logged_in(operator).get(f"{path}?ids={project.pk},987654,abc,-1,{'9' * 40}")
+    assert [plan.project for plan in answer.context["plans"]] == [project]
+
+
+def test_names_and_reasons_are_escaped(operator: User) -> None:
+    project = make_project("x", name="<script>alert(1)</script>")
+    make_connector(project, "gmail", ["<b>scope</b>"], consent=Connector.Consent.NEEDED, consent_note="<i>note</i>")
+    answer = logged_in(operator).get(reverse("admin:connectors_project_consents", args=[project.pk]))
+    assert b"<script>alert" not in answer.content
+    assert b"<b>scope" not in answer.content
+    assert b"<i>note" not in answer.content
+
+
+def test_a_user_with_the_permission_for_connectors_alone_applies_nothing(address: Callable[[str], str]) -> None:
+    user = make_user("connectors-only", staff=True)
+    wanted = ["view_project", "view_connector", "change_connector"]
+    user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
+    assert logged_in(user).post(address("project_plan"), {"action": "apply"}).status_code == 403
