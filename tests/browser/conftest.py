@@ -12,6 +12,7 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from connectors.core.base44.emulator import Emulator
 from tests import factories
 from tests.browser import harness, scene
 from tests.browser.harness import View, Watched
@@ -39,9 +40,16 @@ def admin(live_server: LiveServer) -> User:
 
 
 @pytest.fixture
-def cast(admin: User) -> scene.Scene:
+def emulator() -> Iterator[Emulator]:
+    """A Base44 with a few apps in it."""
+    with Emulator(seed="demo") as base44:
+        yield base44
+
+
+@pytest.fixture
+def cast(admin: User, emulator: Emulator) -> scene.Scene:
     """A portal in use: three workspaces, projects in every state, runs and events."""
-    return scene.build(admin)
+    return scene.build(admin, emulator)
 
 
 @pytest.fixture
@@ -55,7 +63,7 @@ def open_window(browser: Browser, live_server: LiveServer) -> Iterator[OpenWindo
     """Opens windows: `open_window(user, view)`; without a user somebody who is not logged in."""
     with ExitStack() as stack:
 
-        def open_one(user: User | None = None, view: View = harness.WIDE) -> Watched:
-            return stack.enter_context(harness.window(browser, live_server.url, view, user))
+        def open_one(user: User | None = None, view: View = harness.WIDE, *, javascript: bool = True) -> Watched:
+            return stack.enter_context(harness.window(browser, live_server.url, view, user, javascript=javascript))
 
         yield open_one

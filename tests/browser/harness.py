@@ -105,7 +105,7 @@ def launch(playwright: Playwright, path: str) -> Browser:
 
 
 @contextmanager
-def window(browser: Browser, base: str, view: View, user: User | None) -> Iterator[Watched]:
+def window(browser: Browser, base: str, view: View, user: User | None, *, javascript: bool = True) -> Iterator[Watched]:
     """A fresh window in which `user` is logged in; None looks at the portal from outside."""
     context = browser.new_context(
         viewport={"width": view.width, "height": view.height},
@@ -113,6 +113,7 @@ def window(browser: Browser, base: str, view: View, user: User | None) -> Iterat
         locale="en-GB",
         timezone_id="UTC",
         reduced_motion="reduce",
+        java_script_enabled=javascript,
     )
     try:
         if user is not None:

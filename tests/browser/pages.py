@@ -15,6 +15,18 @@ from connectors.models import Connector
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
+DJANGO_PAGES = {"changelist", "add", "change", "delete", "history"}
+NO_PAGES = {
+    # Parts of pages, answers for scripts, and addresses that only take a POST.
+    "connector_catalogue",
+    "connector_authorise_status",
+    "syncrun_live_steps",
+    "syncrun_cancel",
+    "workspace_discover_apps",
+    "workspace_device_login_poll",
+    "workspace_verify",
+}
+"""A new address of a ModelAdmin counts as a page unless it stands here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,16 @@ def _model_pages(model: type[Model]) -> list[Look]:
     ]
     if model_admin.has_add_permission(request):
         found.append(Look(f"{name}-add", lambda scene: reverse(f"{base}_add")))
+    for pattern in model_admin.get_urls():
+        page = str(pattern.name or "").removeprefix(f"{base.removeprefix('admin:')}_")
+        if page not in DJANGO_PAGES and f"{name}_{page}" not in NO_PAGES and pattern.name:
+            one = bool(pattern.pattern.converters)
+            found.append(Look(f"{name}-{page}", of_one(page) if one else _of_all(str(pattern.name))))
     return found
+
+
+def _of_all(name: str) -> Callable[[Scene], str]:
+    return lambda scene: reverse(f"admin:{name}") + "?ids=" + ",".join(map(str, scene.projects))
 
 
 def _request() -> HttpRequest:

@@ -1,15 +1,17 @@
-"""A portal in use, small and varied: for looking at its pages. Nothing here talks to Base44."""
+"""A portal in use, small and varied: for looking at its pages. One workspace is that of an emulator."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.utils import timezone
 
 from connectors.core.actor import SCHEDULER, Actor, Door
+from connectors.core.base44.emulator import Emulator
 from connectors.flows.catalogue import load_catalogue
 from connectors.flows.events import record_event
 from connectors.models import Connector, IntegrationType, Project, SyncRun, SyncStep, Workspace
@@ -37,15 +39,20 @@ PROJECTS = [
     ("Recruiting", "Northwind", "development", ""),
     ("Release notes", "Acme Labs", "staging", ""),
 ]
+CALENDAR = ["https://www.googleapis.com/auth/calendar.events", "https://www.googleapis.com/auth/calendar.readonly"]
 CONNECTORS = {
     "gmail": (GMAIL, State.IN_SYNC),
     "slackbot": (["chat:write", "channels:read"], State.IN_SYNC),
     "notion": ([], State.IN_SYNC),
-    "googlecalendar": (["https://www.googleapis.com/auth/calendar.events"], State.DIFFERS),
+    "googlecalendar": (CALENDAR, State.DIFFERS),
     "hubspot": (["crm.objects.contacts.read"], State.IN_SYNC),
     "github": (["repo", "read:user"], State.NOT_REGISTERED),
     "linkedin": (["openid", "profile", "w_member_social"], State.INACTIVE),
+    "salesforce": (["api", "refresh_token"], State.NOT_DECLARED),
 }
+"""What is declared of each type, and how it stands at Base44 where it does not agree."""
+FEATURED = ["gmail", "slackbot", "googlecalendar", "github", "salesforce", "notion"]
+"""The connectors of the first project: one of each difference that a plan can show."""
 
 
 @dataclass
@@ -53,9 +60,15 @@ class Scene:
     """Who and what is there. `examples` names the row that shows most of a model's page."""
 
     admin: User
+    emulator: Emulator
     examples: dict[type[Model], object] = field(default_factory=dict)
 
-    def example(self, model: type[Model]) -> object:
+    @property
+    def projects(self) -> list[int]:
+        """Three projects, as a bulk action would name them."""
+        return list(Project.objects.order_by("pk").values_list("pk", flat=True)[:3])
+
+    def example(self, model: type[Model]) -> Any:
         """Primary key of the row of this model to look at: the one set, else the first."""
         return self.examples.get(model) or model._default_manager.values_list("pk", flat=True).order_by("pk")[0]
 
@@ -68,12 +81,12 @@ def make_admin() -> User:
     return user
 
 
-def build(admin: User) -> Scene:
+def build(admin: User, emulator: Emulator) -> Scene:
     """Three workspaces, eight projects in different states, two weeks of runs, and what people did."""
-    scene, now = Scene(admin), timezone.now()
+    scene, now = Scene(admin, emulator), timezone.now()
     ada = Actor(label="ada", door=Door.ADMIN, user_id=admin.pk)
     load_catalogue(ada)
-    workspaces = _workspaces(now)
+    workspaces = _workspaces(emulator, now)
     for number, (name, workspace, environment, error) in enumerate(PROJECTS):
         project = _project(name, workspaces[workspace], environment, error, now - dt.timedelta(minutes=7 + 31 * number))
         _connectors(project, number, now)
@@ -88,8 +101,9 @@ def build(admin: User) -> Scene:
     return scene
 
 
-def _workspaces(now: dt.datetime) -> dict[str, Workspace]:
-    made = {name: factories.make_workspace(name, plan=plan) for name, plan in _PLANS.items()}
+def _workspaces(emulator: Emulator, now: dt.datetime) -> dict[str, Workspace]:
+    address = {"api_url": emulator.url, "token": emulator.pat}
+    made = {name: factories.make_workspace(name, plan=plan, **address) for name, plan in _PLANS.items()}
     states = {"Northwind": "accepted", "Acme Labs": "accepted", "Blue Fjord": "refused"}
     for name, state in states.items():
         row = made[name]
@@ -110,38 +124,47 @@ def _project(name: str, workspace: Workspace, environment: str, error: str, sync
         environment=environment,
         sync_error=error,
         synced_at=synced_at,
+        stripe_mode=Project.StripeMode.NONE,
         notes="Owned by the support team; ask #support before removing anything." if name == "Support desk" else "",
     )
 
 
 def _connectors(project: Project, number: int, now: dt.datetime) -> None:
-    """Five connectors; every third difference is left out, so that most projects agree with Base44."""
-    types = list(CONNECTORS)
-    for place, type_ in enumerate(types[number % 3 : number % 3 + 5]):
+    """The first project differs in every way; of the others' differences only every third is left in."""
+    types = list(CONNECTORS)[number % 3 : number % 3 + 5] if number else FEATURED
+    for place, type_ in enumerate(types):
         scopes, state = CONNECTORS[type_]
-        if (number + place) % 3 == 0 and state in Connector.DRIFT_STATES:
+        if number and (number + place) % 3:
             state = State.IN_SYNC
-        registered = None if state == State.NOT_REGISTERED else scopes[:1] if state == State.DIFFERS else scopes
-        factories.make_connector(
-            project,
-            type_,
-            scopes,
-            registered=registered,
-            sync_state=state,
-            needs_attention=state in Connector.DRIFT_STATES,
-            consent=Connector.Consent.NEEDED if state == State.NOT_REGISTERED else Connector.Consent.NONE,
-            registered_account="" if registered is None else "team@example.com",
-            registered_at=now - dt.timedelta(minutes=7 + 31 * number),
-            source_path=f"{type_}.jsonc",
-            source=SOURCE if type_ == "gmail" else None,
-        )
+        _connector(project, type_, scopes, state, now - dt.timedelta(minutes=7 + 31 * number))
+
+
+def _connector(project: Project, type_: str, scopes: list[str], state: State, seen_at: dt.datetime) -> None:
+    registered = None if state == State.NOT_REGISTERED else scopes[:1] if state == State.DIFFERS else scopes
+    seen: dict[str, Any] = {} if registered is None else {"registered_account": "team@example.com"}
+    if state == State.INACTIVE:
+        seen["registered_status"] = "expired"
+    factories.make_connector(
+        project,
+        type_,
+        scopes,
+        registered=registered,
+        is_declared=state != State.NOT_DECLARED,
+        sync_state=state,
+        needs_attention=state in Connector.DRIFT_STATES,
+        consent=Connector.Consent.NEEDED if state == State.NOT_REGISTERED else Connector.Consent.NONE,
+        registered_at=seen_at,
+        source_path=f"{type_}.jsonc",
+        source=SOURCE if type_ == "gmail" else None,
+        **seen,
+    )
 
 
 def _runs(project: Project, number: int, now: dt.datetime) -> None:
     made = []
-    for day in range(14):
-        for turn in range(1 + (day * 3 + number * 5) % 4):
-            at = now - dt.timedelta(days=day, minutes=40 * turn + number)
+    for day in reversed(range(14)):
+        for turn in reversed(range(1 + (day * 3 + number * 5) % 4)):
+            at = now - dt.timedelta(days=day, minutes=40 * turn + 5 * number + 2)
             failed = (day + number * 3 + turn) % 13 == 0
             state = SyncRun.State.FAILED if failed else SyncRun.State.DONE
             made.append(

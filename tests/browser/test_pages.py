@@ -32,4 +32,4 @@ def test_page_is_clean_in_every_view_and_each_control_is_reached_by_keyboard(
         if view == harness.WIDE:
             faults += window.unreachable()
         window.page.context.close()
-    assert faults == []
+    assert not faults, "\n".join(faults)

@@ -21,7 +21,6 @@ document.addEventListener("htmx:configRequest", (event) => {
 
 /* Expressions with statements, or that read `window` or `localStorage`: [attribute, part of its value, new value]. */
 const UNSUPPORTED_EXPRESSIONS = [
-  ["x-on:click", "sidebarDesktopOpen = !sidebarDesktopOpen;", "sidebarDesktopOpen = !sidebarDesktopOpen"],
   ["x-on:click", "$event.target.tagName", "openRow = !openRow"],
   ["x-bind:action", "window.location", "formAction"],
   ["x-bind:style", "changeListWidth", "{width: changeListWidth + 'px'}"],
@@ -188,6 +187,8 @@ function repair(root) {
   all(".simplebar-content-wrapper").forEach((element) => {
     element.setAttribute("aria-label", element.closest("#nav-sidebar") ? "Sections" : "Scrollable area");
   });
+  // Django's two-box selector names a <span> that has no role, which screen readers then pass over.
+  all("span.help-tooltip[aria-label]").forEach((element) => element.setAttribute("role", "img"));
   all("pre.pc-code[data-language]").forEach(highlight);
 }
 

@@ -49,6 +49,7 @@
       this.textarea = root.querySelector("textarea");
       this.id = this.textarea.id || "scopes";
       this.catalogue = [];
+      this.labels = [...this.textarea.labels];
       this.active = -1;
       this.options = [];
       this.build();
@@ -120,6 +121,7 @@
       this.textarea.hidden = !shown;
       this.list.hidden = this.search.hidden = shown;
       this.toggle.textContent = shown ? "Back to the list" : "Edit as text";
+      for (const label of this.labels) label.htmlFor = shown ? this.textarea.id : this.input.id;
       if (!shown) this.render();
     }
 
