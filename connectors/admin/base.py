@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 
 from connectors.admin.pages import urls_for
-from connectors.admin.pages.frame import actor_of
+from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of
+from connectors.core.errors import PortalError
 from connectors.models.visibility import VisibleQuerySet
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+    Sentences = list[StrOrPromise]
 
 __all__ = ["PortalAdmin", "ReadOnlyAdmin", "actor_of"]
 
@@ -31,6 +35,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     show_facets = ShowFacets.NEVER  # counting each choice of each filter costs more than the page
     warn_unsaved_form = True
     save_on_top = False
+    delete_confirmation_template = "connectors/delete_confirmation.html"
 
     empty_icon = "inbox"
     empty_title: StrOrPromise = ""
@@ -42,6 +47,10 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         return [*urls_for(self), *super().get_urls()]
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change projects may sync and plan them, from whatever list."""
+        return request.user.has_perm(CHANGE_PROJECT)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Without Django's own bulk delete, which would go round the flows and their events."""
@@ -58,6 +67,24 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
             kwargs["queryset"] = rows.visible_to(request.user)
         field: ModelChoiceField[Model] = super().formfield_for_foreignkey(db_field, request, **kwargs)
         return field
+
+    def effects_of_deleting(self, row: Any) -> Sentences:
+        """What the page that asks for confirmation says will happen, in sentences."""
+        return []
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's page, with what deleting means; what a flow refuses is said and leaves everything as it was."""
+        row = self.get_object(request, object_id)
+        effects = self.effects_of_deleting(row) if row is not None else []
+        context = {**(extra_context or {}), "effects": effects}
+        try:
+            response: HttpResponse = super().delete_view(request, object_id, context)
+        except PortalError as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect("../change/")
+        return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context.update(show_save_and_add_another=False)

@@ -11,7 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from connectors.admin.pages.export_files import attachment
 from connectors.admin.pages.frame import MAX_IDS, actor_of
+from connectors.core.errors import PortalError
 from connectors.flows.export_files import export_zip as make_zip
 from connectors.models import Connector, Project
 from connectors.tasks import start_sync
@@ -25,7 +27,7 @@ def projects_of(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Project]:
     return visible.filter(pk__in=rows.order_by().values("pk"))
 
 
-@admin.action(description=_("Sync with Base44 now"), permissions=["change"])
+@admin.action(description=_("Sync with Base44 now"), permissions=["sync"])
 def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> None:
     projects = list(projects_of(request, rows))
     started = start_sync(projects, actor_of(request))
@@ -36,7 +38,7 @@ def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[
     messages.success(request, text)
 
 
-@admin.action(description=_("Show the plans"), permissions=["change"])
+@admin.action(description=_("Show the plans"), permissions=["sync"])
 def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
     ids = list(projects_of(request, rows).values_list("pk", flat=True)[: MAX_IDS + 1])
     if len(ids) == 1:
@@ -46,8 +48,10 @@ def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySe
 
 
 @admin.action(description=_("Export as zip"), permissions=["view"])
-def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
-    data = make_zip(list(projects_of(request, rows)), actor_of(request))
-    response = HttpResponse(data, content_type="application/zip")
-    response["Content-Disposition"] = 'attachment; filename="connectors.zip"'
-    return response
+def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    try:
+        data = make_zip(list(projects_of(request, rows)), actor_of(request))
+    except PortalError as error:
+        messages.error(request, str(error))
+        return None
+    return attachment("connectors.zip", data, "application/zip")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -24,6 +24,9 @@ from connectors.core.scopes import ScopeRules
 from connectors.flows.compare import rules_of
 from connectors.flows.declare import declare, undeclare
 from connectors.models import Connector, IntegrationType
+
+if TYPE_CHECKING:
+    from connectors.admin.base import Sentences
 
 
 @admin.register(Connector)
@@ -150,8 +153,8 @@ class ConnectorAdmin(PortalAdmin):
             return False
         return bool(super().has_delete_permission(request, obj))
 
-    def effects_of_deleting(self, row: Connector) -> list[str]:
-        effects = [_("The portal no longer asks for it, and the next export leaves its file out.")]
+    def effects_of_deleting(self, row: Connector) -> Sentences:
+        effects: Sentences = [_("The portal no longer asks for it, and the next export leaves its file out.")]
         if row.registered_scopes is None:
             return [*effects, _("Base44 does not list it, so nothing has to be done there.")]
         text = _("Base44 still has it, and keeps it until you apply a plan that says “remove”.")

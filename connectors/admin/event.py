@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
 from connectors.admin import cells
 from connectors.admin.base import ReadOnlyAdmin
+from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.core.actor import Door
 from connectors.models import Event
 
@@ -21,10 +23,11 @@ VERB_GROUPS = {
     "connector": _("Connectors"),
     "consent": _("Consent"),
     "plan": _("Plans"),
-    "step": _("Steps of plans"),
+    "import": _("Imports"),
     "project": _("Projects"),
     "workspace": _("Workspaces"),
-    "type": _("Catalogue"),
+    "credential": _("Credentials"),
+    "catalogue": _("Catalogue"),
 }
 
 
@@ -60,7 +63,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ["verb_", "target_", "project_", "actor_", "at_"]
     list_display_links = ["verb_"]
     list_select_related = ["project"]
-    list_filter = [VerbFilter, DoorFilter, ("project", AutocompleteSelectFilter)]
+    list_filter = [VerbFilter, DoorFilter, ("project", VisibleAutocompleteFilter)]
     search_fields = ["target_label", "actor_label"]
     search_help_text = _("Search by object or person")
     ordering = ["-id"]
@@ -95,13 +98,9 @@ class EventAdmin(ReadOnlyAdmin):
         keys = list(dict.fromkeys([*row.before, *row.after]))
         if not keys:
             return cells.NOTHING
-        lines = format_html_join(
-            "",
-            "<tr><th scope='row'>{}</th><td>{}</td><td>{}</td></tr>",
-            ((key.replace("_", " "), _text(row.before.get(key)), _text(row.after.get(key))) for key in keys),
-        )
+        lines = format_html_join("", "{}", ((_line(key, row.before.get(key), row.after.get(key)),) for key in keys))
         head = format_html(
-            "<tr><th scope='col'>{}</th><th scope='col'>{}</th><th scope='col'>{}</th></tr>", "", "Before", "After"
+            '<tr><th scope="col">{}</th><th scope="col">{}</th><th scope="col">{}</th></tr>', "What", "Before", "After"
         )
         return format_html(
             '<div class="pc-table-wrap" tabindex="0" role="region" aria-label="{}"><table class="pc-table">'
@@ -115,6 +114,28 @@ class EventAdmin(ReadOnlyAdmin):
 def in_words(verb: str) -> str:
     """`connector.declared` → `Connector declared`."""
     return verb.replace(".", " ").replace("_", " ").capitalize()
+
+
+def _line(key: str, before: Any, after: Any) -> SafeString:
+    """A row of the table; of two lists, such as scopes, it marks what came and what went."""
+    name = key.replace("_", " ")
+    if isinstance(before, list) and isinstance(after, list):
+        cell = '<tr><th scope="row">{}</th><td colspan="2"><span class="pc-chips">{}</span></td></tr>'
+        return format_html(
+            cell, name, format_html_join("", '<span class="pc-chip{}">{}{}</span>', _chips(before, after))
+        )
+    return format_html('<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>', name, _text(before), _text(after))
+
+
+def _chips(before: list[Any], after: list[Any]) -> Iterator[tuple[str, SafeString, str]]:
+    for item in before:
+        if item not in after:
+            yield " pc-chip--del", format_html('<span class="pc-sr">{}</span>', "Removed: "), str(item)
+    for item in after:
+        if item in before:
+            yield "", format_html(""), str(item)
+        else:
+            yield " pc-chip--add", format_html('<span class="pc-sr">{}</span>', "Added: "), str(item)
 
 
 def _text(value: Any) -> str:

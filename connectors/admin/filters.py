@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 
 from connectors.models import Connector, Project
+from connectors.models.visibility import VisibleQuerySet
+
+
+class VisibleAutocompleteFilter(AutocompleteSelectFilter):  # type: ignore[misc]
+    """Unfold's filter, which would name the row of any key that an address holds, for rows one may know of."""
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        for choice in super().choices(changelist):
+            for field in choice["form"].fields.values():
+                rows = field.queryset.all()
+                if isinstance(rows, VisibleQuerySet):
+                    field.queryset = rows.visible_to(self.request.user)
+            yield choice
 
 
 class StatusFilter(DropdownFilter):  # type: ignore[misc]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import json
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
@@ -16,8 +19,44 @@ from connectors.core.errors import CredentialError
 from connectors.models import Connector, Project, Workspace
 
 
-class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
+class NoticesChanges(forms.ModelForm):  # type: ignore[type-arg]
+    """A form that is refused when somebody else has saved the row since it was opened.
+
+    `version` stands for the values that the form edits, so that a sync in the background disturbs nobody.
+    """
+
+    watched: ClassVar[list[str]] = []
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.fields["version"].initial = self._version_of(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.instance.pk:
+            return cleaned
+        # Locked until the save: two requests at once would otherwise both find what they had been shown.
+        stored = type(self.instance)._base_manager.select_for_update().get(pk=self.instance.pk)
+        if self.data.get(self.add_prefix("version")) != self._version_of(stored):
+            message = _(
+                "Somebody has changed this %(noun)s since you opened it. Reload the page to see what it is now; "
+                "nothing of yours was saved."
+            )
+            raise ValidationError(message % {"noun": self.instance._meta.verbose_name}, code="changed")
+        return cleaned
+
+    def _version_of(self, row: Model) -> str:
+        values = json.dumps([getattr(row, name) for name in self.watched], sort_keys=True, default=str)
+        return hashlib.sha256(values.encode()).hexdigest()[:32]
+
+
+class WorkspaceForm(NoticesChanges):
     """The credential goes in and never comes out: the form shows only whether one is set."""
+
+    watched = ["name", "base44_id", "api_url", "plan"]
 
     token = forms.CharField(
         label=_("Personal access token"),
@@ -58,8 +97,10 @@ class WorkspaceForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What the portal asks for. `version` finds out whether somebody else has saved the row meanwhile."""
+class ConnectorForm(NoticesChanges):
+    """What the portal asks for."""
+
+    watched = ["is_declared", "scopes", "connection_config"]
 
     scopes = ScopesField(
         label=_("Scopes"),
@@ -68,7 +109,6 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
     connection_config = ConnectionConfigField(
         label=_("Connection settings"), help_text=_("Values that the service needs beside the scopes.")
     )
-    version = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Connector
@@ -82,8 +122,6 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
         self.fields["connection_config"].widget = ConnectionConfigWidget(
             type_.connection_config_fields if type_ else ()
         )
-        if self.instance.pk:
-            self.fields["version"].initial = self.instance.updated_at.isoformat()
 
     def _type(self) -> Any:
         if self.instance.pk:
@@ -96,9 +134,7 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if self.instance.pk:
-            self._refuse_when_changed_meanwhile()
-        else:
+        if not self.instance.pk:
             self._take_over_undeclared(cleaned.get("project"), cleaned.get("integration_type"))
         kind = cleaned.get("integration_type") or self._type()
         if kind is not None and "connection_config" in cleaned:
@@ -108,11 +144,6 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error("connection_config", error)
         return cleaned
 
-    def _refuse_when_changed_meanwhile(self) -> None:
-        if self.data.get("version") != self.instance.updated_at.isoformat():
-            message = _("Somebody has changed this connector since you opened it. Look at it anew before you save.")
-            raise ValidationError(message, code="changed")
-
     def _take_over_undeclared(self, project: Project | None, kind: Any) -> None:
         """A connector that only Base44 has so far becomes a declared one; a declared one stays what it is."""
         row = Connector.objects.filter(project=project, integration_type=kind).first() if project and kind else None
@@ -120,7 +151,9 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
             self.instance = row
 
 
-class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
+class ProjectForm(NoticesChanges):
+    watched = ["workspace_id", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+
     class Meta:
         model = Project
         fields = ["workspace", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]

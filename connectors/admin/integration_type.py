@@ -12,18 +12,22 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from connectors.admin import cells
 from connectors.admin.base import ReadOnlyAdmin
 from connectors.core.catalog import load_catalog
 from connectors.models import Connector, IntegrationType
 
+MAX_USES = 50
+"""How many projects a type's page lists; the rest is one click away."""
+
 
 @admin.register(IntegrationType)
 class IntegrationTypeAdmin(ReadOnlyAdmin):
     list_display = ["head", "scopes_", "used_", "known_", "offered_"]
     list_display_links = ["head"]
-    list_filter = ["is_known"]
+    list_filter = [("is_known", BooleanRadioFilter)]
     search_fields = ["slug", "display_name"]
     search_help_text = _("Search by name")
     ordering = ["display_name"]
@@ -73,7 +77,15 @@ class IntegrationTypeAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         scopes = sorted(load_catalog().scopes_for(object_id or ""), key=lambda scope: -scope.sensitivity.rank)
         info = load_catalog().types.get(object_id or "")
-        context = {"catalogue_scopes": scopes, "catalogue_info": info}
+        uses = (
+            Connector.objects.visible_to(request.user)
+            .declared()
+            .filter(integration_type=object_id)
+            .select_related("project__workspace")
+            .defer("source")
+            .order_by("project__name")[: MAX_USES + 1]
+        )
+        context = {"catalogue_scopes": scopes, "catalogue_info": info, "uses": uses, "max_uses": MAX_USES}
         response: HttpResponse = super().changeform_view(
             request, object_id, form_url, {**(extra_context or {}), **context}
         )

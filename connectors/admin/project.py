@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -13,20 +13,24 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import bulk, cells
 from connectors.admin.base import PortalAdmin, actor_of
-from connectors.admin.filters import AgreementFilter, SyncFailedFilter
+from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ProjectForm
 from connectors.admin.pages.frame import CHANGE_PROJECT, require, route, visible
 from connectors.flows.events import changes, record_event
+from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
 from connectors.models import Connector, Project, SyncRun
 from connectors.tasks import start_sync
 
 RECENT_RUNS = 6
 FIELDS = ["workspace_id", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+
+if TYPE_CHECKING:
+    from connectors.admin.base import Sentences
 
 
 def counted(**conditions: Any) -> Coalesce:
@@ -45,7 +49,7 @@ class ProjectAdmin(PortalAdmin):
         AgreementFilter,
         SyncFailedFilter,
         ("environment", ChoicesDropdownFilter),
-        ("workspace", AutocompleteSelectFilter),
+        ("workspace", VisibleAutocompleteFilter),
     ]
     search_fields = ["name", "slug", "app_id"]
     search_help_text = _("Search by name, slug or app id")
@@ -54,7 +58,10 @@ class ProjectAdmin(PortalAdmin):
     actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
     change_form_outer_before_template = "connectors/project/overview.html"
     fieldsets = [
-        (None, {"fields": ["name", "slug", "workspace", "app_id", "environment", "connectors_dir", "notes"]}),
+        (
+            None,
+            {"fields": ["name", "slug", "workspace", "app_id", "environment", "connectors_dir", "notes", "version"]},
+        ),
     ]
     empty_icon = "deployed_code"
     empty_title = _("No projects yet")
@@ -123,11 +130,24 @@ class ProjectAdmin(PortalAdmin):
         if new:
             record_event(actor, "project.changed", obj, before=old, after=new)
 
-    @transaction.atomic
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """The connectors go with their project, which their foreign key protects from any other way of deleting."""
+        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        if not protected:
+            return deleted, counts, lacking, protected
+        if not request.user.has_perm("connectors.delete_connector"):
+            return deleted, counts, {*lacking, Connector._meta.verbose_name}, []
+        return [*deleted, protected], {**counts, Connector._meta.verbose_name_plural: len(protected)}, lacking, []
+
+    def effects_of_deleting(self, row: Project) -> Sentences:
+        return [
+            _("The portal forgets the project, what it declares for its connectors, and its runs."),
+            _("At Base44 nothing changes: the app keeps its connectors and what they may do."),
+            _("Export its files first if they are not in a repository."),
+        ]
+
     def delete_model(self, request: HttpRequest, obj: Project) -> None:
-        before = {name: getattr(obj, name) for name in FIELDS}
-        record_event(actor_of(request), "project.deleted", obj, before=before)
-        obj.delete()
+        forget_project(obj, actor_of(request))
 
 
 def sync_badge(project: Project, drift_count: int) -> SafeString:

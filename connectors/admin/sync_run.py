@@ -6,15 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.paginator import InfinitePaginator
 
 from connectors.admin import cells
 from connectors.admin.base import ReadOnlyAdmin
+from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.models import SyncRun
 
 
@@ -26,7 +27,7 @@ class SyncRunAdmin(ReadOnlyAdmin):
     list_filter = [
         ("kind", ChoicesDropdownFilter),
         ("state", ChoicesDropdownFilter),
-        ("project", AutocompleteSelectFilter),
+        ("project", VisibleAutocompleteFilter),
     ]
     search_fields = ["project__name", "project__slug"]
     search_help_text = _("Search by project")
@@ -41,6 +42,8 @@ class SyncRunAdmin(ReadOnlyAdmin):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """A run's page is the live one."""
+        if not object_id.isdecimal():
+            raise Http404
         return HttpResponseRedirect(reverse("admin:connectors_syncrun_live", args=[object_id]))
 
     @admin.display(description=_("Run"), ordering="id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
 from connectors.admin.base import PortalAdmin, actor_of
@@ -24,20 +25,23 @@ from connectors.models import Workspace
 
 FIELDS = ["name", "base44_id", "api_url", "plan"]
 
+if TYPE_CHECKING:
+    from connectors.admin.base import Sentences
+
 
 @admin.register(Workspace)
 class WorkspaceAdmin(PortalAdmin):
     form = WorkspaceForm
     list_display = ["head", "credential_badge", "projects_", "plan_", "api_url"]
     list_display_links = ["head"]
-    list_filter = ["credential_state", "plan"]
+    list_filter = [("credential_state", ChoicesDropdownFilter), ("plan", ChoicesDropdownFilter)]
     search_fields = ["name", "base44_id"]
     search_help_text = _("Search by name or Base44 id")
     ordering = ["name"]
     readonly_fields = ["credential_summary"]
     change_form_outer_before_template = "connectors/workspace/overview.html"
     fieldsets = [
-        (None, {"fields": ["name", "base44_id", "plan", "api_url"]}),
+        (None, {"fields": ["name", "base44_id", "plan", "api_url", "version"]}),
         (_("Credential"), {"fields": ["credential_summary", "token", "forget_credential"]}),
     ]
     empty_icon = "domain"
@@ -101,6 +105,9 @@ class WorkspaceAdmin(PortalAdmin):
         elif token := form.cleaned_data.get("token"):
             set_token(obj, token, actor)
             messages.info(request, _("The token is stored. Verify it to see whether Base44 accepts it."))
+
+    def effects_of_deleting(self, row: Workspace) -> Sentences:
+        return [_("The portal forgets the workspace and its credential. At Base44 nothing changes.")]
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Workspace) -> None:
