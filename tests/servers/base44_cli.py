@@ -14,9 +14,8 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from connectors.core.base44.emulator import Emulator
 from tests import needs
 
 CLI = "base44@0.1.18"
@@ -47,13 +46,25 @@ class CliRun:
         return self.stdout + self.stderr
 
 
+class Service(Protocol):
+    """An emulator, in this process or another one."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    @property
+    def pat(self) -> str:
+        """A personal access token that it accepts."""
+
+
 class Base44Cli:
     """The CLI with a home directory of its own, signed in at an emulator.
 
     The CLI has no setting for a personal access token, but takes one that stands where a login's access token does.
     """
 
-    def __init__(self, emulator: Emulator, home: Path, *, token: str = "", refresh: str = "none") -> None:
+    def __init__(self, emulator: Service, home: Path, *, token: str = "", refresh: str = "none") -> None:
         self.home = home
         self.env = {
             "PATH": os.environ["PATH"],
