@@ -19,6 +19,8 @@ DJANGO_PAGES = {"changelist", "add", "change", "delete", "history"}
 NO_PAGES = {
     # Parts of pages, answers for scripts, and addresses that only take a POST.
     "connector_catalogue",
+    "project_export_many",
+    "project_sync",
     "connector_authorise_status",
     "syncrun_live_steps",
     "syncrun_cancel",

@@ -179,6 +179,17 @@ function nameIcon(icon) {
   if (control !== icon) icon.setAttribute("aria-hidden", "true");
 }
 
+/* select2 puts a box of its own over a <select> and leaves the label behind: the box gets the label's name. */
+function nameSelect2(box) {
+  const select = box.closest(".select2-container")?.previousElementSibling;
+  const label = select instanceof HTMLSelectElement ? select.labels[0] : null;
+  const shown = box.querySelector(".select2-selection__rendered");
+  if (!label || !shown) return;
+  if (!label.id) label.id = `${select.id}_label`;
+  box.setAttribute("aria-labelledby", `${label.id} ${shown.id}`);
+  shown.setAttribute("aria-labelledby", label.id);
+}
+
 function repair(root) {
   if (!(root instanceof Element)) return;
   const all = (selector) => [...(root.matches(selector) ? [root] : []), ...root.querySelectorAll(selector)];
@@ -187,7 +198,8 @@ function repair(root) {
   all(".simplebar-content-wrapper").forEach((element) => {
     element.setAttribute("aria-label", element.closest("#nav-sidebar") ? "Sections" : "Scrollable area");
   });
-  // Django's two-box selector names a <span> that has no role, which screen readers then pass over.
+  // Django's selector of two boxes names a <span> that has no role, which screen readers then pass over.
+  all(".select2-selection").forEach(nameSelect2);
   all("span.help-tooltip[aria-label]").forEach((element) => element.setAttribute("role", "img"));
   all("pre.pc-code[data-language]").forEach(highlight);
 }
