@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Sequence
 
 from django.db import transaction
@@ -37,8 +38,8 @@ def stored_pull(project: Project) -> tuple[PullChange, ...]:
 
 def pull_fingerprint(changes: Sequence[PullChange]) -> str:
     """Changes when what is shown changes: a form carries it, so that nobody takes in what they did not see."""
-    told = "\n".join(f"{change.type} {change.kind} {' '.join(change.scopes_after)}" for change in changes)
-    return hashlib.sha256(told.encode()).hexdigest()
+    told = [[c.type, c.kind, c.added, c.removed, c.scopes_after] for c in changes]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 @transaction.atomic

@@ -83,6 +83,14 @@ def test_the_answer_is_kept_by_no_cache_and_tells_no_referrer(browser: Client, c
     assert answer["Referrer-Policy"] == "no-referrer"
 
 
+def test_a_page_with_a_form_lets_the_browser_name_its_origin(
+    browser: Client, base44: Emulator, connector: Connector
+) -> None:
+    base44.fail("PUT", "/integrations/", status=403)
+    refused = browser.post(page(connector))
+    assert [answer["Referrer-Policy"] for answer in (browser.get(page(connector)), refused)] == ["same-origin"] * 2
+
+
 def test_looking_at_the_page_asks_base44_nothing(browser: Client, base44: Emulator, connector: Connector) -> None:
     browser.get(page(connector))
     assert not base44.requests

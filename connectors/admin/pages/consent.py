@@ -98,7 +98,10 @@ def _draw(
         **_outcome(connector),
     )
     answer["Cache-Control"] = "no-store"
-    answer["Referrer-Policy"] = "no-referrer"
+    if link is not None:
+        # On this answer alone: from a page that tells nobody where it is, a form cannot be sent (Django asks for the
+        # origin of a POST), and the other answers hold one.
+        answer["Referrer-Policy"] = "no-referrer"
     return answer
 
 

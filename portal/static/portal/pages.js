@@ -76,3 +76,6 @@ function carry(form, name, value) {
 }
 
 for (const form of document.querySelectorAll("form[data-plan]")) recount(form);
+
+/* Unfold writes a chosen file's name into a text field that its own widget has and ours lacks: tell it to leave ours. */
+for (const input of document.querySelectorAll("input[type=file]")) input.hasChangeListener = true;
