@@ -24,6 +24,7 @@ from connectors.core.scopes import ScopeRules
 from connectors.flows.compare import rules_of
 from connectors.flows.declare import declare, undeclare
 from connectors.models import Connector, IntegrationType
+from connectors.models.connector import ConnectorQuerySet
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -61,6 +62,13 @@ class ConnectorAdmin(PortalAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connector]:
         return super().get_queryset(request).defer("source", "project__notes", "integration_type__description")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Connector], search_term: str
+    ) -> tuple[QuerySet[Connector], bool]:
+        """By `matching`; `search_fields` only tells Django that there is a search."""
+        assert isinstance(queryset, ConnectorQuerySet)  # noqa: S101 - the manager's
+        return queryset.matching(search_term), False
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return ["project_id", "integration_type_id"]  # an index has this order: nothing is sorted, however many rows
@@ -198,5 +206,5 @@ def overview(row: Connector) -> dict[str, Any]:
             kept=kept if seen else row.scopes,
         ),
         "explained": difference.explained if seen else (),
-        "is_comparable": seen and row.is_declared,
+        "has_differences": seen and row.is_declared and bool(difference),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -24,6 +26,28 @@ class ConnectorQuerySet(VisibleQuerySet["Connector"]):
 
     def needing_attention(self) -> ConnectorQuerySet:
         return self.filter(needs_attention=True)
+
+    def matching(self, text: str) -> ConnectorQuerySet:
+        """Those for which each word of `text` stands in the name or slug of the project or of the type.
+
+        The words are looked up in these two tables first, which are a tenth and less of this one: compared in a join,
+        they cost a page over 100,000 connectors more than all the rest of it.
+        """
+        found = self
+        for word in text.split():
+            projects = _ids(Project.objects.filter(Q(name__icontains=word) | Q(slug__icontains=word)))
+            types = _ids(IntegrationType.objects.filter(Q(display_name__icontains=word) | Q(slug__icontains=word)))
+            found = found.filter(Q(project__in=projects) | Q(integration_type__in=types))
+        return found
+
+
+_FEW = 500
+
+
+def _ids(rows: models.QuerySet[Any]) -> Any:
+    """The keys of the rows while they are few, so that the database can go by its indexes; else a subquery."""
+    keys = list(rows.order_by().values_list("pk", flat=True)[: _FEW + 1])
+    return keys if len(keys) <= _FEW else rows.order_by().values("pk")
 
 
 def validate_scopes(value: object) -> None:
