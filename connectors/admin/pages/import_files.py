@@ -45,6 +45,13 @@ class ShownImport:
         return sum(row.change.writes for row in self.rows)
 
     @property
+    def differing(self) -> list[ChangeRow]:
+        """The rows worth reading on a page of many projects: those that stay as they are, without a word, are not."""
+        return [
+            row for row in self.rows if row.change.kind != ChangeKind.UNCHANGED or row.change.writes or row.change.notes
+        ]
+
+    @property
     def can_apply(self) -> bool:
         """Whether there is anything to do, and nothing in the way."""
         return not self.plan.refused and bool(self.writes or self.plan.missing)
