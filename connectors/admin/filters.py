@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
@@ -75,10 +75,11 @@ class AgreementFilter(DropdownFilter):  # type: ignore[misc]
     def _projects(self, projects: QuerySet[Project], states: list[Connector.SyncState]) -> QuerySet[Project]:
         theirs = Connector.objects.filter(project=OuterRef("pk"))
         if self.value() == "unknown":
-            return projects.filter(synced_at=None)
+            return projects.filter(Q(synced_at=None) | Exists(theirs.filter(sync_state__in=states)))
         if self.value() == "no":
             return projects.filter(Exists(theirs.filter(sync_state__in=states)))
-        return projects.exclude(synced_at=None).exclude(Exists(theirs.exclude(sync_state__in=states)))
+        compared = projects.filter(sync_error="").exclude(synced_at=None)
+        return compared.exclude(Exists(theirs.exclude(sync_state__in=states)))
 
 
 class SyncFailedFilter(DropdownFilter):  # type: ignore[misc]

@@ -73,7 +73,9 @@ class ProjectAdmin(PortalAdmin):
         # Django leaves annotations out of the page's COUNT, so these are computed for the rows of the page alone.
         rows: QuerySet[Project] = super().get_queryset(request)
         return rows.annotate(
-            connector_count=counted(is_declared=True), drift_count=counted(sync_state__in=Connector.DRIFT_STATES)
+            connector_count=counted(is_declared=True),
+            drift_count=counted(sync_state__in=Connector.DRIFT_STATES),
+            unknown_count=counted(sync_state=Connector.SyncState.UNKNOWN),
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -107,7 +109,7 @@ class ProjectAdmin(PortalAdmin):
 
     @admin.display(description=_("Sync"))
     def sync_(self, row: Any) -> SafeString:
-        return sync_badge(row, row.drift_count)
+        return sync_badge(row, row.drift_count, row.unknown_count)
 
     @admin.display(description=_("Connectors"))
     def connectors_(self, row: Any) -> int:
@@ -150,7 +152,7 @@ class ProjectAdmin(PortalAdmin):
         forget_project(obj, actor_of(request))
 
 
-def sync_badge(project: Project, drift_count: int) -> SafeString:
+def sync_badge(project: Project, drift_count: int, unknown_count: int) -> SafeString:
     """One word on a whole project. Nothing is called in sync that was not compared."""
     if project.sync_error:
         return cells.badge(_("Sync failed"), "danger", title=project.sync_error)
@@ -158,6 +160,8 @@ def sync_badge(project: Project, drift_count: int) -> SafeString:
         return cells.badge(_("Not compared yet"), "neutral")
     if drift_count:
         return cells.badge(_("%(count)d differ") % {"count": drift_count}, "warning")
+    if unknown_count:
+        return cells.badge(_("%(count)d not compared yet") % {"count": unknown_count}, "neutral")
     return cells.badge(_("In sync"), "success")
 
 
@@ -165,11 +169,12 @@ def overview(project: Project) -> dict[str, Any]:
     """What the project's page shows above the form, in a fixed number of queries."""
     rows = list(project.connectors.select_related("integration_type").defer("integration_type__description"))
     drift = sum(row.sync_state in Connector.DRIFT_STATES for row in rows)
+    unknown = sum(row.sync_state == Connector.SyncState.UNKNOWN for row in rows)
     for row in rows:
         row.project = project
     return {
         "project": project,
-        "sync_badge": sync_badge(project, drift),
+        "sync_badge": sync_badge(project, drift, unknown),
         "connector_rows": [_connector_row(row) for row in rows],
         "plan": stored_plan(project, rows),
         "runs": [
