@@ -41,11 +41,15 @@ class ConnectorQuerySet(VisibleQuerySet["Connector"]):
         return found
 
 
-_FEW = 500
+_FEW = 5_000
 
 
 def _ids(rows: models.QuerySet[Any]) -> Any:
-    """The keys of the rows while they are few, so that the database can go by its indexes; else a subquery."""
+    """The keys of the rows while they are few, else a subquery.
+
+    PostgreSQL takes any LIKE for rare: behind a subquery it would fetch and sort every hit instead of going along the
+    list's index until a page is full.
+    """
     keys = list(rows.order_by().values_list("pk", flat=True)[: _FEW + 1])
     return keys if len(keys) <= _FEW else rows.order_by().values("pk")
 

@@ -49,8 +49,8 @@ def test_an_empty_search_finds_everything() -> None:
 
 
 def test_a_word_that_many_projects_share_finds_them_all() -> None:
-    make_fleet(501, 1)
-    assert Connector.objects.matching("fleet").count() == 501
+    make_fleet(5_001, 1)
+    assert Connector.objects.matching("fleet").count() == 5_001
 
 
 @pytest.mark.usefixtures("four_connectors")
