@@ -163,6 +163,7 @@ function makeOperable(element) {
   element.dataset.portalKeyboard = "1";
   if (!element.hasAttribute("tabindex")) element.tabIndex = 0;
   if (!element.hasAttribute("role")) element.setAttribute("role", "button");
+  if (element.id === "changelist-filter-close") element.setAttribute("aria-label", "Close filters");
   element.addEventListener("keydown", (event) => {
     if (event.target !== element || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
