@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
 from connectors.admin.widgets import ConnectionConfigField, ConnectionConfigWidget, ScopesField, ScopesWidget
 from connectors.core.base44.credentials import check_token
 from connectors.core.errors import CredentialError
-from connectors.models import Connector, Project, Workspace
+from connectors.models import Connector, IntegrationType, Project, Workspace
 
 
 class NoticesChanges(forms.ModelForm):  # type: ignore[type-arg]
@@ -138,11 +138,23 @@ class ConnectorForm(NoticesChanges):
             self._take_over_undeclared(cleaned.get("project"), cleaned.get("integration_type"))
         kind = cleaned.get("integration_type") or self._type()
         if kind is not None and "connection_config" in cleaned:
-            try:
-                kind.check_connection_config(cleaned["connection_config"])
-            except ValidationError as error:
-                self.add_error("connection_config", error)
+            self._check_config(kind, cleaned["connection_config"])
         return cleaned
+
+    def _check_config(self, kind: IntegrationType, config: dict[str, str]) -> None:
+        """Each fault is shown at its input; the form is refused as a whole."""
+        problems: dict[str, list[str]] = {}
+        for field in kind.connection_config_fields:
+            alone = IntegrationType(slug=kind.slug, connection_config_fields=[field])
+            try:
+                alone.check_connection_config(config)
+            except ValidationError as error:
+                problems[field["name"]] = error.messages
+        if problems:
+            widget = self.fields["connection_config"].widget
+            if isinstance(widget, ConnectionConfigWidget):
+                widget.problems = problems
+            self.add_error("connection_config", _("Correct the marked settings."))
 
     def _take_over_undeclared(self, project: Project | None, kind: Any) -> None:
         """A connector that only Base44 has so far becomes a declared one; a declared one stays what it is."""

@@ -78,6 +78,7 @@ class ConnectionConfigWidget(forms.Widget):
     def __init__(self, fields: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__()
         self.fields = list(fields)
+        self.problems: Mapping[str, Sequence[str]] = {}
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context(name, value, attrs)
@@ -86,9 +87,12 @@ class ConnectionConfigWidget(forms.Widget):
         inputs = []
         for field in self.fields:
             key = field["name"]
+            problems = self.problems.get(key, ())
             shown = {"id": f"{prefix}_{key}", "placeholder": field.get("placeholder", "")}
+            if problems:
+                shown |= {"aria-invalid": "true", "aria-describedby": f"{prefix}_{key}_problem"}
             widget = UnfoldAdminTextInputWidget().get_context(f"{name}.{key}", values.pop(key, ""), shown)["widget"]
-            inputs.append({"field": field, "widget": widget, "id": shown["id"]})
+            inputs.append({"field": field, "widget": widget, "id": shown["id"], "problems": problems})
         others = "\n".join(f"{key} = {item}" for key, item in values.items())
         context["widget"] |= {"inputs": inputs, "others": others, "show_others": bool(others) or not self.fields}
         return context
