@@ -103,7 +103,8 @@ class EventAdmin(ReadOnlyAdmin):
             '<tr><th scope="col">{}</th><th scope="col">{}</th><th scope="col">{}</th></tr>', "What", "Before", "After"
         )
         return format_html(
-            '<div class="pc-table-wrap" tabindex="0" role="region" aria-label="{}"><table class="pc-table pc-table--stack">'
+            '<div class="pc-table-wrap" tabindex="0" role="region" aria-label="{}">'
+            '<table class="pc-table pc-table--stack">'
             "<thead>{}</thead><tbody>{}</tbody></table></div>",
             "Before and after",
             head,

@@ -133,13 +133,16 @@ class ProjectAdmin(PortalAdmin):
             record_event(actor, "project.changed", obj, before=old, after=new)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
-        """The connectors go with their project, which their foreign key protects from any other way of deleting."""
-        deleted, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        if not protected:
-            return deleted, counts, lacking, protected
-        if not request.user.has_perm("connectors.delete_connector"):
-            return deleted, counts, {*lacking, Connector._meta.verbose_name}, []
-        return [*deleted, protected], {**counts, Connector._meta.verbose_name_plural: len(protected)}, lacking, []
+        """Counts what goes with a project, instead of loading it all and stopping at its protected connectors."""
+        connectors = Connector.objects.filter(project__in=objs)
+        counts = {
+            Project._meta.verbose_name_plural: len(objs),
+            Connector._meta.verbose_name_plural: connectors.count(),
+            SyncRun._meta.verbose_name_plural: SyncRun.objects.filter(project__in=objs).count(),
+        }
+        allowed = request.user.has_perm("connectors.delete_connector") or not connectors.declared().exists()
+        lacking = set() if allowed else {Connector._meta.verbose_name_plural}
+        return [str(project) for project in objs], counts, lacking, []
 
     def effects_of_deleting(self, row: Project) -> Sentences:
         return [
