@@ -90,6 +90,8 @@ class WorkspaceForm(NoticesChanges):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("token") and cleaned.get("forget_credential"):
+            self.add_error("forget_credential", _("Either enter a new token or forget the credential, not both."))
         moved = self.instance.pk and "api_url" in cleaned and cleaned["api_url"] != self.initial.get("api_url")
         # Whoever may edit the address must not be able to have the stored token sent to a server of their own.
         if moved and self.instance.credential and not cleaned.get("token") and not cleaned.get("forget_credential"):
