@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from connectors.admin.pages.frame import MAX_IDS
 from connectors.flows.declare import declare
+from connectors.flows.plan import stored_plan, stored_plans
 from connectors.models import Project, SyncRun, Workspace
 from tests.factories import SHELL, make_connector, make_project
 
@@ -44,6 +45,10 @@ def fields(browser: Client, projects: list[Project]) -> dict[str, Any]:
 
 def applied() -> set[str]:
     return set(SyncRun.objects.filter(kind=SyncRun.Kind.APPLY).values_list("project__slug", flat=True))
+
+
+def test_each_plan_is_the_one_that_its_own_page_shows(projects: list[Project]) -> None:
+    assert stored_plans(projects) == {project.pk: stored_plan(project) for project in projects}
 
 
 def test_every_plan_is_started(browser: Client, projects: list[Project]) -> None:
