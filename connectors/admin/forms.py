@@ -120,6 +120,9 @@ class ConnectorForm(NoticesChanges):
         super().__init__(*args, **kwargs)
         catalogue_url = reverse("admin:connectors_connector_catalogue")
         type_ = self._type()
+        if self.instance.pk and not self.instance.is_declared:
+            # Saving declares it: what Base44 has is what one most likely wants, and nothing at all never is.
+            self.initial["scopes"] = self.instance.registered_scopes or []
         self.fields["scopes"].widget = ScopesWidget(type_.slug if type_ else "", catalogue_url)
         self.fields["connection_config"].widget = ConnectionConfigWidget(
             type_.connection_config_fields if type_ else ()

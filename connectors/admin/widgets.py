@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from connectors.core.catalog import load_catalog
@@ -93,19 +95,22 @@ class ConnectionConfigWidget(forms.Widget):
                 shown |= {"aria-invalid": "true", "aria-describedby": f"{prefix}_{key}_problem"}
             widget = UnfoldAdminTextInputWidget().get_context(f"{name}.{key}", values.pop(key, ""), shown)["widget"]
             inputs.append({"field": field, "widget": widget, "id": shown["id"], "problems": problems})
-        others = "\n".join(f"{key} = {item}" for key, item in values.items())
+        others = "\n".join(f"{key} = {item}" if item else key for key, item in values.items())
         context["widget"] |= {"inputs": inputs, "others": others, "show_others": bool(others) or not self.fields}
         return context
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> dict[str, str]:
+        """Settings by name; a line that is none comes with an empty value, for the field to refuse."""
         values = {}
-        for line in str(data.get(f"{name}.others", "")).splitlines():
+        for line in filter(None, map(str.strip, str(data.get(f"{name}.others", "")).splitlines())):
             key, _, item = line.partition("=")
-            if key.strip():
-                values[key.strip()] = item.strip()
+            values[key.strip()] = item.strip()
         for field in self.fields:
-            values[field["name"]] = str(data.get(f"{name}.{field['name']}", "")).strip()
-        return {key: item for key, item in values.items() if item}
+            # Without scripts the add form has no such input yet: then the setting may stand among the others.
+            typed = data.get(f"{name}.{field['name']}", values.get(field["name"], ""))
+            values[field["name"]] = str(typed).strip()
+        names = {field["name"] for field in self.fields}
+        return {key: item for key, item in values.items() if item or key not in names}
 
     def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
         return False
@@ -123,7 +128,12 @@ class ConnectionConfigField(forms.Field):
         super().__init__(**{"required": False, **kwargs})
 
     def to_python(self, value: Any) -> dict[str, str]:
-        return dict(value or {})
+        settings = dict(value or {})
+        odd = [key or "=" for key, item in settings.items() if not (key and item)]
+        if odd:
+            message = _("Write each setting as name = value. This is none: %(lines)s")
+            raise ValidationError(message % {"lines": ", ".join(odd)})
+        return settings
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return json.dumps(dict(initial or {}), sort_keys=True) != json.dumps(dict(data or {}), sort_keys=True)

@@ -13,7 +13,7 @@ from connectors.flows.observe import observe
 from connectors.models import Connector, Event, IntegrationType, Project, Sealed, SyncRun, Workspace
 from connectors.models.workspace import DEFAULT_API_URL
 from tests.admin.form_data import address, errors, last_event, save, shown, told
-from tests.factories import SHELL, make_connector, make_project, make_user, make_workspace
+from tests.factories import SHELL, make_connector, make_user, make_workspace
 
 TOKEN = "the-token-that-nobody-may-read"
 
