@@ -48,6 +48,20 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def get_urls(self) -> list[URLPattern]:
         return [*urls_for(self), *super().get_urls()]
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list; addresses that scanners make up lead to it without their filters."""
+        # PostgreSQL takes no NUL in a text and would answer each filter with an error.
+        if any("\0" in value for key in request.GET for value in (key, *request.GET.getlist(key))):
+            return HttpResponseRedirect(request.path)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term.replace("\0", ""))
+        return found
+
     def has_sync_permission(self, request: HttpRequest) -> bool:
         """Whoever may change projects may sync and plan them, from whatever list."""
         return request.user.has_perm(CHANGE_PROJECT)
