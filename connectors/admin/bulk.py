@@ -6,13 +6,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from connectors.admin.base import PortalAdmin
 from connectors.admin.pages.export_files import attachment
-from connectors.admin.pages.frame import MAX_IDS, actor_of
+from connectors.admin.pages.frame import MAX_IDS, actor_of, ids_of
 from connectors.core.errors import PortalError
 from connectors.flows.export_files import export_zip as make_zip
 from connectors.models import Connector, Project
@@ -28,19 +30,24 @@ def projects_of(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Project]:
 
 
 @admin.action(description=_("Sync with Base44 now"), permissions=["sync"])
-def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> None:
+def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
     projects = list(projects_of(request, rows))
+    if not projects:
+        return _nothing_done(request)
     started = start_sync(projects, actor_of(request))
     waiting = len(projects) - len(started)
     text = _("%(count)d project(s) queued for a sync.") % {"count": len(started)}
     if waiting:
         text = f"{text} {_('%(count)d had one under way already.') % {'count': waiting}}"
     messages.success(request, text)
+    return None
 
 
 @admin.action(description=_("Show the plans"), permissions=["sync"])
-def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
     ids = list(projects_of(request, rows).values_list("pk", flat=True)[: MAX_IDS + 1])
+    if not ids:
+        return _nothing_done(request)
     if len(ids) == 1:
         return HttpResponseRedirect(reverse("admin:connectors_project_plan", args=ids))
     address = reverse("admin:connectors_project_plan_many")
@@ -49,9 +56,30 @@ def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySe
 
 @admin.action(description=_("Export as zip"), permissions=["view"])
 def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    projects = list(projects_of(request, rows))
+    if not projects:
+        return _nothing_done(request)
     try:
-        data = make_zip(list(projects_of(request, rows)), actor_of(request))
+        data = make_zip(projects, actor_of(request))
     except PortalError as error:
         messages.error(request, str(error))
         return None
     return attachment("connectors.zip", data, "application/zip")
+
+
+class BulkAdmin(PortalAdmin):
+    """A list whose rows are projects or belong to one."""
+
+    actions = [sync_now, show_plans, export_zip]
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Django would answer a ticked id that is no number with an error page."""
+        if not all(ids_of([ticked]) for ticked in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            return _nothing_done(request)
+        response: HttpResponse | None = super().response_action(request, queryset)
+        return response
+
+
+def _nothing_done(request: HttpRequest) -> HttpResponse:
+    messages.warning(request, _("What was ticked is no longer here. Nothing was done."))
+    return HttpResponseRedirect(request.get_full_path())

@@ -14,8 +14,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from connectors.admin import bulk, cells
-from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin import cells
+from connectors.admin.base import actor_of
+from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ConnectorForm
 from connectors.admin.pages.scopes import chips
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(Connector)
-class ConnectorAdmin(PortalAdmin):
+class ConnectorAdmin(BulkAdmin):
     form = ConnectorForm
     list_display = ["head", "project_", "sync_", "status_", "sensitivity_", "account_", "seen_"]
     list_display_links = ["head"]
@@ -49,7 +50,6 @@ class ConnectorAdmin(PortalAdmin):
     search_fields = ["project__name", "project__slug", "integration_type__slug", "integration_type__display_name"]
     search_help_text = _("Search by project or type")
     autocomplete_fields = ["project", "integration_type"]
-    actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
     change_form_outer_before_template = "connectors/connector/overview.html"
     change_form_outer_after_template = "connectors/connector/source.html"
     fieldsets = [

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from connectors.admin import bulk, cells
+from connectors.admin import cells
 from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ProjectForm
 from connectors.admin.pages.frame import CHANGE_PROJECT, require, route, visible
@@ -40,7 +41,7 @@ def counted(**conditions: Any) -> Coalesce:
 
 
 @admin.register(Project)
-class ProjectAdmin(PortalAdmin):
+class ProjectAdmin(BulkAdmin):
     form = ProjectForm
     list_display = ["head", "workspace_", "environment_", "sync_", "connectors_", "synced_"]
     list_display_links = ["head"]
@@ -55,7 +56,6 @@ class ProjectAdmin(PortalAdmin):
     search_help_text = _("Search by name, slug or app id")
     autocomplete_fields = ["workspace"]
     prepopulated_fields = {"slug": ["name"]}
-    actions = [bulk.sync_now, bulk.show_plans, bulk.export_zip]
     change_form_outer_before_template = "connectors/project/overview.html"
     fieldsets = [
         (
