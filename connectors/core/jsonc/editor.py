@@ -183,7 +183,7 @@ def _fill(text: str, box: Box, sources: Sequence[str], root: Box) -> str:
 def _append(text: str, box: Box, sources: Sequence[str]) -> str:
     """Put the sources after the last member of a list or object, laid out as its last members are."""
     start, comma, several = layout.starts(box)[-1], box.commas[-1], len(box.items) > 1
-    end = layout.owned_spans(text, box)[-1][1]
+    end = layout.last_own_end(text, box)
     before = box.commas[-2] if several else None
     gap = text[before + 1 : start] if before is not None else " "
     gap = " " if gap.strip(BLANKS) else gap

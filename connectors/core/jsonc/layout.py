@@ -106,6 +106,12 @@ def owned_spans(text: str, box: Box) -> list[tuple[int, int]]:
     return spans
 
 
+def last_own_end(text: str, box: Box) -> int:
+    """The end of `owned_spans(text, box)[-1]`, without looking at the others."""
+    comma = box.commas[-1]
+    return _own_end(text, box.items[-1].end if comma is None else comma + 1, box.end - 1, last=True)
+
+
 def _own_start(text: str, left: int, begin: int, *, first: bool) -> int:
     lead, start, line_ends = pieces(text, left, begin), begin, 0
     for i in reversed(range(len(lead))):

@@ -20,13 +20,15 @@ BLANKS = " \t\v\f\u00a0\ufeff\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2
 COMMENT = rf"//[^{LINE_ENDS}]*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/"
 
 _LINE_END = re.compile(rf"\r\n|[{LINE_ENDS}]")
-_TRIVIA = re.compile(rf"(?:[{BLANKS}{LINE_ENDS}]+|{COMMENT})*")
+_SPACE = rf"(?>(?:[{BLANKS}{LINE_ENDS}]+|{COMMENT})*)"
+_TRIVIA = re.compile(_SPACE)
 _NUMBER = re.compile(
     r"[+-]?(?:0[xX][0-9a-fA-F]+|(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Infinity|NaN)"
 )
 _WORD = re.compile(r"null|true|false")
 _WORDS = {"null": None, "true": True, "false": False}
 _PLAIN_STRING = re.compile(r'"([^"\\\n\r]*)"' + r"|'([^'\\\n\r]*)'")
+_PLAIN_ITEM = re.compile(rf"{_SPACE}(?:{_PLAIN_STRING.pattern}){_SPACE},")
 _CHUNK = {'"': re.compile(r'[^"\\\n\r]*'), "'": re.compile(r"[^'\\\n\r]*")}
 _PLAIN_KEY = re.compile(r"[A-Za-z$_][A-Za-z0-9$_]*(?![A-Za-z0-9$_\\\u0080-\U0010ffff])")
 _KEY_PART = re.compile(r"\\u([0-9a-fA-F]{4})|([^\\])", re.DOTALL)
@@ -239,6 +241,14 @@ class _Scanner:
             parent.value[self.key.value] = node.value
 
     def item(self) -> Callable[[], Any] | None:
+        parent = self.stack[-1]
+        while plain := _PLAIN_ITEM.match(self.text, self.position):  # a shortcut for what scopes nearly always are
+            start, end = plain.span(plain.lastindex or 0)
+            value = self.text[start:end]
+            parent.items.append(Node("string", start - 1, end + 1, value))
+            parent.value.append(value)
+            self.position = plain.end()
+            parent.commas.append(self.position - 1)
         start = self.skip()
         return self.close() if self.text[start : start + 1] == "]" else self.value()
 
