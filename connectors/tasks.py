@@ -7,12 +7,15 @@ Rows are the truth (flows.runs): a message may be lost or come twice, and nothin
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.errors import ApiError, CredentialError
@@ -20,6 +23,8 @@ from connectors.core.plan import Plan
 from connectors.flows import apply, consent, runs, sync
 from connectors.flows.connect import client_for
 from connectors.models import Connector, Project, SyncRun
+
+log = logging.getLogger(__name__)
 
 SYNC_CHUNK = 500
 MAX_WAIT = 5.0
@@ -31,14 +36,14 @@ def start_sync(projects: Iterable[Project], actor: Actor) -> list[SyncRun]:
     queued = sync.queue_syncs(projects, actor)
     for start in range(0, len(queued), SYNC_CHUNK):
         ids = [run.pk for run in queued[start : start + SYNC_CHUNK]]
-        transaction.on_commit(lambda ids=ids: sync_runs.delay(ids))  # type: ignore[misc]
+        transaction.on_commit(lambda ids=ids: _deliver(sync_runs, ids))  # type: ignore[misc]
     return queued
 
 
 def start_apply(project: Project, plan: Plan, removals: Collection[str], actor: Actor) -> SyncRun:
     """Queues an apply. Raises Refused as `flows.apply.queue_apply` does."""
     run = apply.queue_apply(project, plan, removals, actor)
-    transaction.on_commit(lambda: apply_run.delay(run.pk))
+    transaction.on_commit(lambda: _deliver(apply_run, run.pk))
     return run
 
 
@@ -51,7 +56,7 @@ def watch_consent(connector: Connector) -> None:
 def sync_runs(run_ids: Sequence[int]) -> None:
     result = sync.run_syncs(run_ids, _actor_of(run_ids), max_wait=MAX_WAIT)
     if result.postponed:
-        sync_runs.apply_async((result.postponed,), countdown=result.wait)
+        _deliver(sync_runs, result.postponed, countdown=result.wait)
 
 
 @shared_task
@@ -97,7 +102,7 @@ def sweep() -> None:
     runs.redeliver(now, _send)
     for connector_id in consent.forgotten_consents(now):
         Connector.objects.filter(pk=connector_id).update(consent_polled_at=now)
-        poll_consent.delay(connector_id)
+        _deliver(poll_consent, connector_id)
 
 
 @shared_task
@@ -106,15 +111,23 @@ def prune() -> None:
     runs.prune_runs(timezone.now(), keep_days=settings.RUN_RETENTION_DAYS)
 
 
+def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:
+    """Sends a message. Without a broker the row waits for the sweep, and nobody's page breaks."""
+    try:
+        task.apply_async(args, countdown=countdown)
+    except OperationalError as error:
+        log.error("The broker takes no messages (%s); %s is sent when it does again", error, task.name)
+
+
 def _send(run: SyncRun) -> None:
     if run.kind == SyncRun.Kind.APPLY:
-        apply_run.delay(run.pk)
+        _deliver(apply_run, run.pk)
     elif run.kind == SyncRun.Kind.SYNC:
-        sync_runs.delay([run.pk])
+        _deliver(sync_runs, [run.pk])
 
 
 def _poll_later(connector_id: int) -> None:
-    poll_consent.apply_async((connector_id,), countdown=consent.POLL_EVERY.total_seconds())
+    _deliver(poll_consent, connector_id, countdown=consent.POLL_EVERY.total_seconds())
 
 
 def _actor_of(run_ids: Sequence[int]) -> Actor:

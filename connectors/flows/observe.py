@@ -111,6 +111,8 @@ class _Batch:
         for mode in {project.stripe_mode for project in touched}:
             same = [project.pk for project in touched if project.stripe_mode == mode]
             Project.objects.filter(pk__in=same).update(stripe_mode=mode, synced_at=self.now, sync_error="")
+        for project in touched:  # who holds the instance must not go on with what was known before
+            project.synced_at, project.sync_error = self.now, ""
 
     def _create(self, project: Project, registered: RegisteredConnector | None) -> None:
         assert registered is not None  # noqa: S101 - only listed types get here
