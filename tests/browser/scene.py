@@ -163,7 +163,7 @@ def _connector(project: Project, type_: str, scopes: list[str], state: State, se
 def _runs(project: Project, number: int, now: dt.datetime) -> None:
     made = []
     for day in reversed(range(14)):
-        for turn in reversed(range(1 + (day * 3 + number * 5) % 4)):
+        for turn in reversed(range(1 + (day * day + number * 5) % 7 % (2 + day % 4))):
             at = now - dt.timedelta(days=day, minutes=40 * turn + 5 * number + 2)
             failed = (day + number * 3 + turn) % 13 == 0
             state = SyncRun.State.FAILED if failed else SyncRun.State.DONE
