@@ -105,7 +105,7 @@ class _Batch:
     def save(self, projects: Iterable[Project]) -> None:
         Connector.objects.filter(pk__in=self.deleted).delete()
         Connector.objects.bulk_create(self.created)
-        Connector.objects.bulk_update(self.updated, [*OBSERVED, *RECOMPUTED], batch_size=200)
+        self._save_updated()
         touched = list(projects)
         Connector.objects.filter(project__in=touched).update(registered_at=self.now)
         for mode in {project.stripe_mode for project in touched}:
@@ -113,6 +113,25 @@ class _Batch:
             Project.objects.filter(pk__in=same).update(stripe_mode=mode, synced_at=self.now, sync_error="")
         for project in touched:  # who holds the instance must not go on with what was known before
             project.synced_at, project.sync_error = self.now, ""
+
+    def _save_updated(self) -> None:
+        """As `bulk_update`, whose CASE for each field and row takes seconds for a fleet's first sync.
+
+        The rows are there and locked by this transaction, so each INSERT meets its row and becomes an UPDATE.
+        """
+        fields = [*OBSERVED, *RECOMPUTED]
+        shells = [
+            Connector(
+                pk=row.pk,
+                project_id=row.project_id,
+                integration_type_id=row.integration_type_id,
+                **{field: getattr(row, field) for field in fields},
+            )
+            for row in self.updated
+        ]
+        Connector.objects.bulk_create(
+            shells, batch_size=500, update_conflicts=True, unique_fields=["pk"], update_fields=fields
+        )
 
     def _create(self, project: Project, registered: RegisteredConnector | None) -> None:
         assert registered is not None  # noqa: S101 - only listed types get here
