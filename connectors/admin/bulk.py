@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from connectors.admin.base import PortalAdmin
-from connectors.admin.pages.export_files import attachment
+from connectors.admin.pages.export_files import MAX_PROJECTS, attachment
 from connectors.admin.pages.frame import MAX_IDS, actor_of, ids_of
 from connectors.core.errors import PortalError
 from connectors.flows.export_files import export_zip as make_zip
@@ -56,15 +56,20 @@ def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySe
 
 @admin.action(description=_("Export as zip"), permissions=["view"])
 def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    projects = list(projects_of(request, rows))
+    projects = list(projects_of(request, rows)[: MAX_PROJECTS + 1])
     if not projects:
         return _nothing_done(request)
+    if len(projects) > MAX_PROJECTS:
+        text = _("One archive holds at most %(count)d projects. Filter the list first.")
+        messages.error(request, text % {"count": MAX_PROJECTS})
+        return None
     try:
         data = make_zip(projects, actor_of(request))
     except PortalError as error:
         messages.error(request, str(error))
         return None
-    return attachment("connectors.zip", data, "application/zip")
+    name = projects[0].slug if len(projects) == 1 else "connectors"
+    return attachment(f"{name}.zip", data, "application/zip")
 
 
 class BulkAdmin(PortalAdmin):

@@ -170,7 +170,7 @@ def sync_badge(project: Project, drift_count: int, unknown_count: int) -> SafeSt
 
 def overview(project: Project) -> dict[str, Any]:
     """What the project's page shows above the form, in a fixed number of queries."""
-    rows = list(project.connectors.select_related("integration_type").defer("integration_type__description"))
+    rows = list(project.connectors.select_related("integration_type").defer("source", "integration_type__description"))
     drift = sum(row.sync_state in Connector.DRIFT_STATES for row in rows)
     unknown = sum(row.sync_state == Connector.SyncState.UNKNOWN for row in rows)
     for row in rows:
@@ -186,7 +186,7 @@ def overview(project: Project) -> dict[str, Any]:
                 "badge": cells.badge(run.get_state_display(), cells.RUN_TONES[SyncRun.State(run.state)]),
                 "took": cells.duration(run.duration),
             }
-            for run in project.runs.all()[:RECENT_RUNS]
+            for run in project.runs.defer("plan")[:RECENT_RUNS]
         ],
         "files": [row for row in rows if row.source_path],
         "consents_waiting": sum(bool(row.consent) for row in rows),
