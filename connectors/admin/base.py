@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.core.paginator import Page, Paginator
 from django.db.models import ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,6 +24,20 @@ if TYPE_CHECKING:
     Sentences = list[StrOrPromise]
 
 __all__ = ["PortalAdmin", "ReadOnlyAdmin", "actor_of"]
+
+
+class KeysFirst(Paginator):  # type: ignore[type-arg]
+    """Lets the database find the keys of a page by the list's index, and read only these rows with what they refer to.
+
+    Otherwise SQLite joins all of 100,000 rows before it sorts them and takes 50, and both databases join every row that
+    an offset skips.
+    """
+
+    def page(self, number: int | str) -> Page[Any]:
+        page: Page[Any] = super().page(number)
+        rows: Any = self.object_list
+        page.object_list = rows.filter(pk__in=page.object_list.values("pk"))  # type: ignore[attr-defined]
+        return page
 
 
 class PortalAdmin(ModelAdmin):  # type: ignore[misc]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
-from connectors.admin.base import actor_of
+from connectors.admin.base import KeysFirst, actor_of
 from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ConnectorForm
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @admin.register(Connector)
 class ConnectorAdmin(BulkAdmin):
     form = ConnectorForm
+    paginator = KeysFirst
     list_display = ["head", "project_", "sync_", "status_", "sensitivity_", "account_", "seen_"]
     list_display_links = ["head"]
     list_select_related = ["project__workspace", "integration_type"]

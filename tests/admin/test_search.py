@@ -1,4 +1,4 @@
-"""Searching the list of connectors."""
+"""Searching the list of connectors, and turning its pages."""
 
 from __future__ import annotations
 
@@ -65,3 +65,11 @@ def test_a_search_without_hits_does_not_read_the_connectors() -> None:
     with CaptureQueriesContext(connection) as captured:
         list(Connector.objects.matching("nothing-like-it"))
     assert not [query for query in captured.captured_queries if 'FROM "connectors_connector"' in query["sql"]]
+
+
+def test_a_later_page_holds_the_rows_that_come_next(client: Client, operator: User) -> None:
+    make_fleet(12, 10)
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    pages = [client.get(reverse("admin:connectors_connector_changelist"), {"p": page}) for page in (1, 2, 3)]
+    shown = [row.pk for page in pages for row in page.context["cl"].result_list]
+    assert shown == list(Connector.objects.order_by("project_id", "integration_type_id").values_list("pk", flat=True))

@@ -16,10 +16,10 @@ CONNECTORS = 10
 
 PAGES = {
     "first page": "",
-    "page in the middle": "p={middle}",
     "filtered: differing": "agrees=no",
-    "search, some hits": "q=project-77",
+    "search, a tenth hits": "q=project-77",
     "search, no hits": "q=nothing-like-it",
+    "page in the middle": "p={middle}",
 }
 """Query strings by what they show. One project in ten matches the search, so that both sizes fill a page with hits."""
 
