@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
-from django.db.models import ForeignKey, Model, QuerySet
+from django.db.models import Field, ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
@@ -38,6 +41,22 @@ class KeysFirst(Paginator):  # type: ignore[type-arg]
         rows: Any = self.object_list
         page.object_list = rows.filter(pk__in=page.object_list.values("pk"))  # type: ignore[attr-defined]
         return page
+
+
+class ForgivingAutocomplete(AutocompleteSelect):
+    """Draws a form again that came with a key which cannot be one; Django's own looks it up and breaks the page."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
+        key = self.field.target_field
+        return super().optgroups(name, [text for text in value if _could_be(key, text)], attr)
+
+
+def _could_be(key: Field[Any, Any], text: str) -> bool:
+    try:
+        key.run_validators(key.to_python(text))
+    except ValidationError:
+        return False
+    return True
 
 
 class PortalAdmin(ModelAdmin):  # type: ignore[misc]
@@ -94,6 +113,8 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         rows = db_field.remote_field.model._default_manager.all()
         if isinstance(rows, VisibleQuerySet):
             kwargs["queryset"] = rows.visible_to(request.user)
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", ForgivingAutocomplete(db_field, self.admin_site))
         field: ModelChoiceField[Model] = super().formfield_for_foreignkey(db_field, request, **kwargs)
         return field
 

@@ -332,3 +332,19 @@ def test_a_project_goes_only_with_the_permission_for_its_connectors(project: Pro
     assert "may not delete everything" in browser.get(address("project", "delete", project.pk)).content.decode()
     assert browser.post(address("project", "delete", project.pk), {"post": "yes"}).status_code == 403
     assert Connector.objects.exists()
+
+
+# Keys that cannot be any
+
+
+@pytest.mark.parametrize("key", ["abc", "9" * 40, "1\x00", "-1"])
+@pytest.mark.parametrize(("model", "field"), [("project", "workspace"), ("connector", "project")])
+def test_a_key_that_cannot_be_one_is_a_message_and_not_a_broken_page(
+    client: Client, operator: User, model: str, field: str, key: str
+) -> None:
+    client.force_login(operator)
+    path = address(model, "add")
+    assert client.get(path, {field: key}).status_code == 200
+    answer = client.post(path, {field: key}, follow=True)
+    assert answer.status_code == 200
+    assert errors(answer)[field]
