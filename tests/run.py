@@ -99,7 +99,8 @@ def run_pytest(options: list[str], env: Mapping[str, str]) -> tuple[int, Tally]:
     processes = os.environ.get("TEST_PROCESSES", str(min(4, os.cpu_count() or 1)))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", processes, f"--junitxml={report}", *options]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", processes, "--dist=worksteal", "--durations=25"]
+        command += [f"--junitxml={report}", *options]
         status = subprocess.run(command, cwd=ROOT, env=dict(env), check=False, stdin=subprocess.DEVNULL).returncode
         return status, read_report(report) if report.exists() else Tally()
 
