@@ -7,9 +7,10 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -27,6 +28,7 @@ from connectors.models import Project, SyncRun, Workspace
 log = logging.getLogger(__name__)
 
 THREADS = 32
+STORE_AT_ONCE = 100
 AUTO_ADDED_EVERY = dt.timedelta(days=1)
 Look = RegisteredState | PortalError
 
@@ -121,9 +123,10 @@ def _sync_workspace(
             return
         time.sleep(wait)
         prepaid = Prepaid(budget, {budgets.LIST: len(portion), budgets.OTHER: len(portion)})
-        result.finished += _finish(portion, _look(workspace, portion, prepaid), actor)
-        if progress:
-            progress(len(portion))
+        for some, looks in _look(workspace, portion, prepaid):
+            result.finished += _finish(some, looks, actor)
+            if progress:
+                progress(len(some))
 
 
 def _reserve(budget: DatabaseBudget, n: int, max_wait: float | None) -> float:
@@ -143,13 +146,19 @@ def _postpone(runs: Sequence[SyncRun], wait: float, result: SyncResult) -> None:
     result.wait = max(result.wait, wait)
 
 
-def _look(workspace: Workspace, runs: Sequence[SyncRun], budget: Prepaid) -> list[Look]:
-    """What Base44 says of each run's project, asked for in parallel; an error where it could not be learnt."""
+def _look(
+    workspace: Workspace, runs: Sequence[SyncRun], budget: Prepaid
+) -> Iterator[tuple[Sequence[SyncRun], list[Look]]]:
+    """What Base44 says of each run's project, asked for in parallel; an error where it could not be learnt.
+
+    It comes in groups of STORE_AT_ONCE, so that one is stored while the next is asked for.
+    """
     try:
         client = client_for(workspace, budget=budget)
         _refresh_auto_added(workspace, client)
     except PortalError as error:
-        return [error] * len(runs)
+        yield runs, [error] * len(runs)
+        return
     refused: list[CredentialError] = []
 
     def look(run: SyncRun) -> Look:
@@ -166,9 +175,13 @@ def _look(workspace: Workspace, runs: Sequence[SyncRun], budget: Prepaid) -> lis
             connection.close()  # a repeat may have drawn from the budget's row in this thread
 
     if len(runs) == 1:
-        return [_here(client, runs[0])]
+        yield runs, [_here(client, runs[0])]
+        return
     with ThreadPoolExecutor(min(THREADS, len(runs)), thread_name_prefix="sync") as pool:
-        return list(pool.map(look, runs))
+        looks = pool.map(look, runs)
+        for start in range(0, len(runs), STORE_AT_ONCE):
+            some = runs[start : start + STORE_AT_ONCE]
+            yield some, list(islice(looks, len(some)))
 
 
 def _here(client: Base44Client, run: SyncRun) -> Look:
