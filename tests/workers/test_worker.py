@@ -33,7 +33,8 @@ def forget_messages() -> None:
 
 
 def kill_in_the_middle(base44: Emulator, victim: Worker, run: SyncRun) -> None:
-    eventually("the step runs", lambda: run.steps.filter(state=SyncStep.State.RUNNING).exists())
+    hanging = run.steps.filter(type="slackbot", state=SyncStep.State.RUNNING)
+    eventually("the worker waits for Base44's answer", hanging.exists)
     victim.kill()
     base44.faults.clear()
 
