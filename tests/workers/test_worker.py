@@ -33,7 +33,8 @@ def forget_messages() -> None:
 
 
 def kill_in_the_middle(base44: Emulator, victim: Worker, run: SyncRun) -> None:
-    hanging = run.steps.filter(type="slackbot", state=SyncStep.State.RUNNING)
+    hanging = run.steps.filter(type="slackbot", state=SyncStep.State.RUNNING)  # not one before it, which will end
+    eventually("the step hangs", hanging.exists)
     eventually("the worker waits for Base44's answer", hanging.exists)
     victim.kill()
     base44.faults.clear()
