@@ -78,6 +78,7 @@ class Connector(models.Model):
         NOT_REGISTERED = "not_registered", _("Not at Base44")
         NOT_DECLARED = "not_declared", _("Only at Base44")
         INACTIVE = "inactive", _("Connection broken")
+        LEFT_OVER = "left_over", _("Only a token left")
 
     class Consent(models.TextChoices):
         """How far the consent that Base44 hosts has come."""
@@ -88,7 +89,13 @@ class Connector(models.Model):
         FAILED = "failed", _("Failed")
         GIVEN_UP = "given_up", _("Not finished in time")
 
-    DRIFT_STATES = [SyncState.DIFFERS, SyncState.NOT_REGISTERED, SyncState.NOT_DECLARED, SyncState.INACTIVE]
+    DRIFT_STATES = [
+        SyncState.DIFFERS,
+        SyncState.NOT_REGISTERED,
+        SyncState.NOT_DECLARED,
+        SyncState.INACTIVE,
+        SyncState.LEFT_OVER,
+    ]
 
     project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="connectors", verbose_name=_("project"))
     integration_type = models.ForeignKey(

@@ -41,6 +41,14 @@ class Sealed:
         """The secret in the clear, "" when none is set. Raises core.crypto.UnreadableSecretError."""
         return _box().decrypt(self.ciphertext) if self.ciphertext else ""
 
+    def is_current(self) -> bool:
+        """Whether the first of the keys wrote it, or there is nothing to read."""
+        return not self.ciphertext or _box().is_current(self.ciphertext)
+
+    def rotated(self) -> Sealed:
+        """The same secret, written with the first of the keys. Raises core.crypto.UnreadableSecretError."""
+        return Sealed(_box().rotate(self.ciphertext)) if self.ciphertext else self
+
     def __bool__(self) -> bool:
         return bool(self.ciphertext)
 
@@ -62,6 +70,10 @@ else:
 
 class SealedField(TextField):
     """Stores a `Sealed`. Never editable in a form: forms that change a secret take it in a field of their own."""
+
+    if TYPE_CHECKING:  # where django-stubs reads what may be assigned and what comes out
+        _pyi_private_set_type: Any
+        _pyi_private_get_type: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("default", Sealed)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Count, Q
@@ -16,6 +19,13 @@ validate_api_url = RegexValidator(
     r"\Ahttps?://[^/?#@\s]+/?\Z",
     _("Enter the address of the Base44 service, like https://app.base44.com: scheme and host, without a path."),
 )
+
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+
+
+def validate_domains(value: object) -> None:
+    if not isinstance(value, list) or not all(isinstance(item, str) and _DOMAIN.fullmatch(item) for item in value):
+        raise ValidationError(_("Enter domains in small letters, such as acme.com."))
 
 
 class WorkspaceQuerySet(VisibleQuerySet["Workspace"]):
@@ -95,6 +105,16 @@ class Workspace(models.Model):
     )
     credential_account = models.CharField(_("signed in as"), max_length=200, blank=True, editable=False)
     credential_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    allowed_account_domains = models.JSONField(
+        _("allowed account domains"),
+        default=list,
+        blank=True,
+        validators=[validate_domains],
+        help_text=_(
+            "Connectors may be authorised in the portal only with accounts of these domains, such as acme.com. "
+            "Empty: any account."
+        ),
+    )
     auto_added_scopes = models.JSONField(
         default=dict,
         blank=True,

@@ -78,7 +78,8 @@ def test_a_type_knows_its_slug_which_the_file_gives_as_key_alone(catalog: Catalo
 
 def test_urls_hold_no_placeholder_that_nothing_fills(catalog: Catalog) -> None:
     for info in catalog.types.values():
-        fillable = {"client_id", "redirect_uri", "host", *(field.name for field in info.connection_config_fields)}
+        fields = (*info.connection_config_fields, *info.oauth.client_settings)
+        fillable = {"client_id", "redirect_uri", "host", *(field.name for field in fields)}
         urls = [info.oauth.authorize_url, info.oauth.token_url, info.oauth.revoke_url, info.oauth.introspect_url]
         for url in filter(None, urls):
             assert {part.split("}")[0] for part in url.split("{")[1:]} <= fillable, info.slug

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
+from connectors.core.catalog.oauth_facts import IdentityFacts, IntrospectFacts, Lifetimes, RevokeFacts, WireFacts
 from connectors.core.catalog.schema import (
     Access,
     ConfigField,
@@ -25,12 +26,17 @@ __all__ = [
     "Access",
     "Catalog",
     "ConfigField",
+    "IdentityFacts",
     "IntegrationTypeInfo",
+    "IntrospectFacts",
+    "Lifetimes",
     "OAuthFacts",
     "ProviderScopes",
     "RefreshFacts",
+    "RevokeFacts",
     "ScopeInfo",
     "Sensitivity",
+    "WireFacts",
     "load_catalog",
 ]
 

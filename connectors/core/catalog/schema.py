@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, ConfigDict
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=False)]
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+$")]
-HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://\S+$")]
-Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].*\.$")]
-Initials = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]$")]
+from connectors.core.catalog.oauth_facts import IdentityFacts, IntrospectFacts, Lifetimes, RevokeFacts, WireFacts
+from connectors.core.catalog.texts import STRICT, HttpsUrl, Initials, Sentence, Slug, Text
 
 
 def _must_compile(pattern: str) -> str:
@@ -74,7 +69,7 @@ class ScopeInfo:
     A name that ends in `:*` stands for every scope with that beginning.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: Text
     title: Text
@@ -95,7 +90,7 @@ class ScopeInfo:
 class ProviderScopes:
     """One file of `scopes/`: every known scope of one provider."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     provider: Slug
     notes: Text
@@ -110,7 +105,7 @@ class ConfigField:
     field is never required here, because Base44's list of available integrations has the last word.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     name: Text
     display_name: Text
@@ -138,7 +133,7 @@ class ConfigField:
 class RefreshFacts:
     """How a provider renews access. None means that it depends on the app's settings or is not known."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     supported: bool
     rotates: bool | None
@@ -153,9 +148,15 @@ class OAuthFacts:
     `{client_id}`, `{redirect_uri}`, `{host}` and the names of connection settings are filled in at run time.
     `scope_separator` None: the provider takes no scope parameter. `granted_scopes_path` is the dotted place of the
     granted scopes in the token response, None when the provider does not say what it granted.
+
+    `issuer` is the provider's own name for itself, compared strictly where it comes back; `issuer_in_response`: the
+    provider always puts it into the redirect (RFC 9207), so that an answer without it is refused. `echoes_nonce` False:
+    its identity tokens are known to leave the nonce out. `console_url` and
+    `console_steps`: where and how a team makes its OAuth client; `client_settings`: what that client needs besides
+    its id and secret. `identity` None: nothing tells whose token it is.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     authorize_url: HttpsUrl | None
     token_url: HttpsUrl | None
@@ -173,6 +174,18 @@ class OAuthFacts:
     implied_scopes_note: str
     notes: str
     extra_authorize_params: Mapping[str, str] = field(default_factory=dict)
+    issuer: HttpsUrl | None = None
+    issuer_in_response: bool = False
+    echoes_nonce: bool = True
+    console_url: HttpsUrl | None = None
+    console_steps: tuple[Sentence, ...] = ()
+    scopes_url: HttpsUrl | None = None
+    client_settings: tuple[ConfigField, ...] = ()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    wire: WireFacts = field(default_factory=WireFacts)
+    revocation: RevokeFacts = field(default_factory=RevokeFacts)
+    introspection: IntrospectFacts = field(default_factory=IntrospectFacts)
+    identity: IdentityFacts | None = field(default_factory=IdentityFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +196,7 @@ class IntegrationTypeInfo:
     facts are documented.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     display_name: Text
     initials: Initials

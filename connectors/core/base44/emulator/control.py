@@ -15,6 +15,7 @@ from connectors.core.base44.contract import problem_in_words
 from connectors.core.base44.emulator import connecting
 from connectors.core.base44.emulator.account_routes import decide_login
 from connectors.core.base44.emulator.faults import Fault
+from connectors.core.base44.emulator.oauth_state import OAuthClient
 from connectors.core.base44.emulator.routes import Call, Route, route
 from connectors.core.base44.emulator.seed import OWNER, WORKSPACE
 from connectors.core.base44.emulator.wire import Answer, Problem, success_json
@@ -113,6 +114,15 @@ class LoginBody(Body):
     user_code: str
     email: str = OWNER
     approve: bool = True
+
+
+class OAuthClientBody(Body):
+    client_id: str
+    client_secret: str
+    name: str = ""
+    redirect_uris: list[str] = []
+    access_life: float = 3600.0
+    refresh_life: float | None = None
 
 
 class FaultBody(Body):
@@ -240,6 +250,11 @@ class Control:
             raise KeyError("no pending sign-in has this code")
         return DONE
 
+    def oauth_client(self, body: OAuthClientBody) -> dict[str, object]:
+        """Register a client at the stand-in OAuth provider, or change it."""
+        self.emulator.add_oauth_client(OAuthClient(**{**body.model_dump(), "name": body.name or body.client_id}))
+        return DONE
+
     def faults(self, body: FaultBody) -> dict[str, object]:
         """Order a fault."""
         self.emulator.faults.add(Fault(**body.model_dump()))
@@ -292,6 +307,7 @@ def control_routes(emulator: Emulator) -> list[Route]:
         ("scope-rules", control.scope_rules, ScopeRulesBody),
         ("consents/decide", control.decide_consent, ConsentBody),
         ("logins/decide", control.decide_login, LoginBody),
+        ("oauth-clients", control.oauth_client, OAuthClientBody),
         ("faults", control.faults, FaultBody),
     ]
     return [

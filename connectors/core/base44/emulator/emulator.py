@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from connectors.core.base44.emulator import connecting
+from connectors.core.base44.emulator import connecting, oauth_rules
 from connectors.core.base44.emulator.account_routes import ACCOUNT_ROUTES
 from connectors.core.base44.emulator.connector_routes import CONNECTOR_ROUTES
 from connectors.core.base44.emulator.control import control_routes
 from connectors.core.base44.emulator.faults import Fault, Faults
 from connectors.core.base44.emulator.limits import RateLimits
+from connectors.core.base44.emulator.oauth_routes import OAUTH_ROUTES
+from connectors.core.base44.emulator.oauth_state import OAuthClient
 from connectors.core.base44.emulator.pages import PAGE_ROUTES
 from connectors.core.base44.emulator.persistence import StateFile, load
 from connectors.core.base44.emulator.request_log import RequestLog
@@ -25,7 +27,7 @@ from connectors.core.base44.emulator.server import EmulatorServer
 from connectors.core.base44.emulator.state import App, Connection, Credential, Link, World
 from connectors.core.base44.emulator.wire import Answer, Request
 
-API_PATHS = ("/api/", "/oauth/")
+API_PATHS = ("/api/", "/oauth/", *(f"/provider/{name}" for name in ("token", "revoke", "introspect", "userinfo")))
 
 
 class Emulator:
@@ -65,7 +67,7 @@ class Emulator:
         self.limits = RateLimits(self.now, enabled=rate_limits)
         self.log = RequestLog()
         self._file = StateFile(state_file, self.state) if state_file else None
-        routes = [*CONNECTOR_ROUTES, *ACCOUNT_ROUTES, *PAGE_ROUTES, *control_routes(self)]
+        routes = [*CONNECTOR_ROUTES, *ACCOUNT_ROUTES, *PAGE_ROUTES, *OAUTH_ROUTES, *control_routes(self)]
         self._router = Router(self.state, self.limits, routes)
         if kept is None:
             self._plant(seed)
@@ -231,6 +233,10 @@ class Emulator:
             raise KeyError(f"{app_id} has no pending consent for {integration_type}")
         connecting.decide(self.state, pending[-1], _granted(pending[-1], approve), account)
         return pending[-1]
+
+    def add_oauth_client(self, client: OAuthClient) -> None:
+        """Register a client at the stand-in OAuth provider, or change it; what was granted to it stays."""
+        oauth_rules.add_client(self.state, client)
 
     # faults and what was asked
 

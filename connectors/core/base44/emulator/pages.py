@@ -25,9 +25,12 @@ main { max-width: 36rem; margin: 2rem auto; padding: 1.5rem; background: var(--c
 h1 { font-size: 1.375rem; line-height: 1.3; margin: 0 0 .75rem; }
 h2 { font-size: 1.125rem; margin: 1.25rem 0 .25rem; }
 p.note { color: var(--soft); font-size: .875rem; }
+a { color: var(--strong); }
 fieldset { border: 1px solid var(--line); border-radius: .5rem; margin: 1rem 0; padding: .75rem 1rem; }
 legend { font-weight: 600; padding: 0 .25rem; }
-label { display: block; padding: .25rem 0; overflow-wrap: anywhere; }
+label { display: block; padding: .25rem 0; }
+label:has([type=checkbox]) { display: flex; gap: .5rem; align-items: baseline; }
+label, li, p, h1, h2 { overflow-wrap: anywhere; }
 code { font: .875rem ui-monospace, monospace; }
 input[type=text], input[type=email], select { width: 100%; padding: .5rem; font: inherit; color: inherit;
   background: var(--bg); border: 1px solid var(--soft); border-radius: .375rem; }
@@ -37,19 +40,19 @@ button.main { background: var(--strong); color: var(--on-strong); border-color: 
 :focus-visible { outline: 3px solid var(--strong); outline-offset: 2px; }
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action"
 _HEADERS = {
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-def page(title: str, body: str, status: int = 200) -> Answer:
-    """A whole page. `body` is HTML; `title` is plain text and becomes the heading, too."""
+def page(title: str, body: str, status: int = 200, *, sends_to: str = "") -> Answer:
+    """A whole page. `body` is HTML; `title` is plain text and becomes the heading, too.
+
+    `sends_to`: the other host, as `http://host:port`, at which the answer to the page's form may end up.
+    """
     text = (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)} – Base44 emulator</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
@@ -57,7 +60,8 @@ def page(title: str, body: str, status: int = 200) -> Answer:
         '<p class="note">This is the Base44 emulator. Nothing here reaches Base44 or any provider.</p>'
         "</main></body></html>\n"
     )
-    return Answer(status, text.encode(), HTML, _HEADERS)
+    policy = f"{_POLICY} 'self' {sends_to}".rstrip()
+    return Answer(status, text.encode(), HTML, {"Content-Security-Policy": policy, **_HEADERS})
 
 
 def message(title: str, text: str, status: int = 200) -> Answer:
@@ -89,7 +93,9 @@ def home(call: Call) -> Answer:
     """What the emulated Base44 holds, for whoever opens its address."""
     with call.world.lock:
         apps = "".join(_app_section(app) for app in call.world.data.apps.values())
-    return page("Base44 emulator", apps or "<p>There are no apps yet.</p>")
+        has_clients = bool(call.world.data.oauth.clients)
+    provider = '<h2>OAuth</h2><p><a href="/provider">What was granted at the stand-in provider</a></p>'
+    return page("Base44 emulator", (apps or "<p>There are no apps yet.</p>") + (provider if has_clients else ""))
 
 
 def _app_section(app: App) -> str:

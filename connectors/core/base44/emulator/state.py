@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from connectors.core.base44.emulator.catalog import Integration, default_integrations
+from connectors.core.base44.emulator.oauth_state import OAuthData
 
 Clock = Callable[[], float]
 
@@ -133,6 +134,7 @@ class WorldData:
     device_logins: dict[str, DeviceLogin] = field(default_factory=dict)
     apps: dict[str, App] = field(default_factory=dict)
     links: dict[str, Link] = field(default_factory=dict)
+    oauth: OAuthData = field(default_factory=OAuthData)
     revision: int = 0
 
 

@@ -1,0 +1,1 @@
+"""OAuth as the portal speaks it with providers: tokens, revocation, introspection, and whose token it is."""
