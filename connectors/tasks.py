@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -18,15 +19,16 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from connectors.core.actor import SCHEDULER, Actor, Door
-from connectors.core.errors import ApiError, CredentialError
+from connectors.core.errors import ApiError, CredentialError, PortalError
 from connectors.core.plan import Plan
-from connectors.flows import apply, consent, runs, sync
+from connectors.flows import apply, authorise, consent, consent_outcome, credentials, forecast, refresh, runs, sync
 from connectors.flows.connect import client_for
 from connectors.models import Connector, Project, SyncRun
 
 log = logging.getLogger(__name__)
 
 SYNC_CHUNK = 500
+_refreshing = threading.Lock()
 MAX_WAIT = 5.0
 """Seconds that a worker sleeps for a rate budget; for a longer wait the work goes back to the queue."""
 
@@ -100,15 +102,44 @@ def sweep() -> None:
     now = timezone.now()
     runs.bury_dead_runs(now)
     runs.redeliver(now, _send)
+    authorise.forget_abandoned(now)
+    consent_outcome.settle_left_open(now)
     for connector_id in consent.forgotten_consents(now):
         Connector.objects.filter(pk=connector_id).update(consent_polled_at=now)
         _deliver(poll_consent, connector_id)
 
 
 @shared_task
+def refresh_due_tokens() -> None:
+    """Every token that is due, and every device login at Base44.
+
+    Any number of workers may do this at once, each process once: a provider that is slow must not take all its threads.
+    """
+    if not _refreshing.acquire(blocking=False):
+        return
+    try:
+        refresh.refresh_due()
+    finally:
+        _refreshing.release()
+    for workspace_id in credentials.due_device_logins(timezone.now()):
+        try:
+            credentials.refresh_device_login(workspace_id)
+        except PortalError as error:  # noted on the workspace where it is for good; the next one must not suffer
+            log.warning("A device login at Base44 could not be renewed: %s", error)
+
+
+@shared_task
 def prune() -> None:
-    """Forgets old sync runs that found nothing (RUN_RETENTION_DAYS)."""
-    runs.prune_runs(timezone.now(), keep_days=settings.RUN_RETENTION_DAYS)
+    """Forgets what nobody looks at any more: old sync runs that found nothing, refreshes, abandoned authorisations."""
+    now = timezone.now()
+    runs.prune_runs(now, keep_days=settings.RUN_RETENTION_DAYS)
+    refresh.prune_history(now, keep_days=settings.RUN_RETENTION_DAYS)
+
+
+@shared_task
+def warn_of_deaths() -> None:
+    """Says which tokens end soon (TOKEN_WARN_DAYS), before they do."""
+    forecast.warn_of_deaths(timezone.now())
 
 
 def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
@@ -21,11 +22,15 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.http import urlencode
 
-from connectors.models import Connector, Event, Project, SyncRun, Workspace
+from connectors.flows.consent_desk import waiting_count
+from connectors.flows.forecast import endings
+from connectors.models import Connector, Event, Project, SyncRun, Token, Workspace
 
 DAYS = 14
 LIST_LENGTH = 6
 CHART_SECONDS = 60
+MOST = 10_000
+"""Counting what waits for consent ends there."""
 
 State = Connector.SyncState
 STATE_TONES = {
@@ -33,6 +38,7 @@ STATE_TONES = {
     State.DIFFERS: "warning",
     State.NOT_REGISTERED: "info",
     State.NOT_DECLARED: "danger-strong",
+    State.LEFT_OVER: "danger-strong",
     State.INACTIVE: "danger",
     State.UNKNOWN: "neutral",
 }
@@ -42,6 +48,7 @@ STATE_COLOURS = {
     State.DIFFERS: "var(--pc-warning)",
     State.NOT_REGISTERED: "var(--pc-info)",
     State.NOT_DECLARED: "var(--pc-danger-strong)",
+    State.LEFT_OVER: "var(--pc-danger-strong)",
     State.INACTIVE: "var(--pc-danger)",
     State.UNKNOWN: "var(--pc-neutral)",
 }
@@ -82,6 +89,7 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
         states=_state_rows(groups),
         state_chart=_state_chart(groups),
         attention=_attention(request),
+        oauth=_oauth(request),
         events=[_event_row(event) for event in Event.objects.visible_to(user)[:LIST_LENGTH]],
         **_run_chart(request),
     )
@@ -142,6 +150,7 @@ def _state_rows(groups: list[tuple[str, str, int]]) -> list[dict[str, Any]]:
             "href": _list_url("connector", sync_state__exact=state.value),
         }
         for state, tone in STATE_TONES.items()
+        if counts[state] or state != State.LEFT_OVER  # rare, and not worth a line of the legend that says 0
     ]
 
 
@@ -198,6 +207,21 @@ def _attention(request: HttpRequest) -> list[dict[str, Any]]:
 def _attention_row(pk: int, name: str, workspace: str, note: str, tone: str) -> dict[str, Any]:
     href = reverse("admin:connectors_project_change", args=[pk])
     return {"pk": pk, "name": name, "workspace": workspace, "note": note, "tone": tone, "href": href}
+
+
+def _oauth(request: HttpRequest) -> dict[str, int]:
+    """How many connectors wait for consent and how many tokens end soon; the pages behind them open to whom may look.
+
+    Telling the future of every token is dear, so it is cached.
+    """
+    key = f"dashboard-oauth:{request.user.pk}"
+    counts: dict[str, int] | None = cache.get(key)
+    if counts is None:
+        now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
+        ending = endings(Token.objects.visible_to(request.user), now, horizon)
+        counts = {"waiting": waiting_count(request.user, now, MOST), "ending": len(ending), "days": horizon.days}
+        cache.set(key, counts, CHART_SECONDS)
+    return counts
 
 
 def _event_row(event: Event) -> dict[str, Any]:

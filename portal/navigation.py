@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +13,28 @@ from django.core.cache import cache
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
+from connectors.flows.consent_desk import waiting_count
 from connectors.models import Connector
 
 BADGE_SECONDS = 30
-"""For how long the number beside "Connectors" may be out of date; it is shown on every page."""
+"""For how long the numbers beside the pages may be out of date; they are shown everywhere."""
 BADGE_LIMIT = 99
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One line of the sidebar: a model's list in the admin."""
+    """One line of the sidebar: a model's list in the admin, or with `name` another page of that model's admin.
+
+    `badge` counts what waits behind the page, "" for nothing.
+    """
 
     title: str
     icon: str
     model: str
+    name: str = "changelist"
+    badge: Callable[[HttpRequest], str] | None = None
 
     @property
     def model_class(self) -> type[Model]:
@@ -35,8 +43,8 @@ class Page:
 
     @property
     def url(self) -> str:
-        """The address of the list."""
-        return reverse(f"admin:{self.model.replace('.', '_')}_changelist")
+        """The address of the page."""
+        return reverse(f"admin:{self.model.replace('.', '_')}_{self.name}")
 
     def is_open_to(self, request: HttpRequest) -> bool:
         """Whether the model has an admin page that this person may look at."""
@@ -44,12 +52,41 @@ class Page:
         return model_admin is not None and model_admin.has_view_permission(request)
 
 
+def attention_badge(request: HttpRequest) -> str:
+    """How many connectors need somebody, "" for none and "99+" for many. Cached for `BADGE_SECONDS`."""
+    waiting = Connector.objects.visible_to(request.user).needing_attention()
+    # Counting stops behind the limit: a portal in trouble must not pay for it on every page.
+    return _badge(request, "attention", lambda: waiting.order_by()[: BADGE_LIMIT + 1].count())
+
+
+def consent_badge(request: HttpRequest) -> str:
+    """How many connectors wait for somebody's consent, in the same way."""
+    return _badge(request, "consent", lambda: waiting_count(request.user, timezone.now(), BADGE_LIMIT + 1))
+
+
+def _badge(request: HttpRequest, name: str, count_now: Callable[[], int]) -> str:
+    key = f"{name}-badge:{request.user.pk}"
+    count = cache.get(key)
+    if count is None:
+        count = count_now()
+        cache.set(key, count, BADGE_SECONDS)
+    if count > BADGE_LIMIT:
+        return f"{BADGE_LIMIT}+"
+    return str(count) if count else ""
+
+
 SECTIONS: dict[str, list[Page]] = {
     "Connections": [
         Page("Workspaces", "domain", "connectors.workspace"),
         Page("Projects", "deployed_code", "connectors.project"),
-        Page("Connectors", "cable", "connectors.connector"),
+        Page("Connectors", "cable", "connectors.connector", badge=attention_badge),
         Page("Catalogue", "category", "connectors.integrationtype"),
+    ],
+    "OAuth": [
+        Page("OAuth clients", "key", "connectors.oauthclient"),
+        Page("Tokens", "token", "connectors.token"),
+        Page("Consent desk", "how_to_reg", "connectors.connector", "desk", badge=consent_badge),
+        Page("Forecast", "event_upcoming", "connectors.token", "forecast"),
     ],
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),
@@ -64,27 +101,14 @@ SECTIONS: dict[str, list[Page]] = {
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar as Unfold takes it. Pages that the person may not open are left out."""
+    here = _here(request)
     dashboard = {"title": "Dashboard", "icon": "space_dashboard", "link": reverse("admin:index")}
     groups: list[dict[str, Any]] = [{"title": "Overview", "items": [dashboard]}]
     for title, pages in SECTIONS.items():
-        items = [_item(request, page) for page in pages if page.is_open_to(request)]
+        items = [_item(request, page, is_here=page is here) for page in pages if page.is_open_to(request)]
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     return groups
-
-
-def attention_badge(request: HttpRequest) -> str:
-    """How many connectors need somebody, "" for none and "99+" for many. Cached for `BADGE_SECONDS`."""
-    key = f"attention-badge:{request.user.pk}"
-    count = cache.get(key)
-    if count is None:
-        waiting = Connector.objects.visible_to(request.user).needing_attention()
-        # Counting stops behind the limit: a portal in trouble must not pay for it on every page.
-        count = waiting.order_by()[: BADGE_LIMIT + 1].count()
-        cache.set(key, count, BADGE_SECONDS)
-    if count > BADGE_LIMIT:
-        return f"{BADGE_LIMIT}+"
-    return str(count) if count else ""
 
 
 def environment_label(request: HttpRequest) -> list[str] | None:
@@ -97,10 +121,14 @@ def shell_settings(request: HttpRequest) -> dict[str, Any]:
     return {"colors": {}}
 
 
-def _item(request: HttpRequest, page: Page) -> dict[str, Any]:
-    item: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": page.url}
-    # Unfold compares with the whole path; a row's own page belongs to its list.
-    item["active"] = request.path.startswith(page.url)
-    if page.model == "connectors.connector" and (badge := attention_badge(request)):
+def _here(request: HttpRequest) -> Page | None:
+    """The page that the address belongs to: a row's own page belongs to its list, the desk to itself."""
+    found = [page for pages in SECTIONS.values() for page in pages if request.path.startswith(page.url)]
+    return max(found, key=lambda page: len(page.url), default=None)
+
+
+def _item(request: HttpRequest, page: Page, *, is_here: bool) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": page.title, "icon": page.icon, "link": page.url, "active": is_here}
+    if page.badge and (badge := page.badge(request)):
         item["badge"] = badge
     return item

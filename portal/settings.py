@@ -50,7 +50,14 @@ SYNC_INTERVAL = env.int("SYNC_INTERVAL", default=900)
 if SYNC_INTERVAL < 1:
     raise ImproperlyConfigured("SYNC_INTERVAL must be a number of seconds, at least 1")
 
+# Where people and providers reach this portal; redirect URIs and links in messages begin with it.
+PORTAL_URL = env.str("PORTAL_URL", default="")
+PORTAL_URL = PORTAL_URL.rstrip("/")
+if PORTAL_URL and not PORTAL_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("PORTAL_URL must start with https:// (or http:// for a private network)")
+
 RUN_RETENTION_DAYS = env.int("RUN_RETENTION_DAYS", default=30)
+TOKEN_WARN_DAYS = env.int("TOKEN_WARN_DAYS", default=14)
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -73,6 +80,7 @@ INSTALLED_APPS = [
     "django.forms",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
     "csp",
     "django_htmx",
 ]
@@ -189,7 +197,13 @@ CELERY_BEAT_SCHEDULE = {
     # Often, because each time it takes only the projects that are due: that spreads a fleet over the interval.
     "sync-due-projects": {"task": "connectors.tasks.sync_due_projects", "schedule": min(15.0, float(SYNC_INTERVAL))},
     "sweep": {"task": "connectors.tasks.sweep", "schedule": 30.0},
+    "refresh-due-tokens": {
+        "task": "connectors.tasks.refresh_due_tokens",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},  # the next one does the same
+    },
     "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
+    "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 86_400.0},
 }
 
 # --- Login: django-allauth is the only door ---------------------------------------------------------------------
@@ -211,6 +225,11 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
+# Connectors are authorised through allauth's provider classes, which are taken by path: none is installed as an
+# application, so no provider has a login address, and allauth's own tables for clients and tokens stay empty.
+SOCIALACCOUNT_ADAPTER = "connectors.oauth.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 
 # --- HTTPS ------------------------------------------------------------------------------------------------------
 # Without DEBUG everything is on; HTTPS=off is for a portal that only a private network reaches.
@@ -280,7 +299,7 @@ USE_TZ = True
 TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 FORMAT_MODULE_PATH = ["portal.formats"]
 
-# --- E-mail: only password resets are sent, and only where EMAIL_URL is set ----------------------------------------
+# --- E-mail: password resets and warnings of tokens that end, and only where EMAIL_URL is set ---------------------
 EMAIL_CONFIGURED = bool(env.str("EMAIL_URL", default=""))
 if EMAIL_CONFIGURED:
     vars().update(env.email_url("EMAIL_URL"))
@@ -290,6 +309,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # --- Logs -------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
 LOG_FORMAT = env.choice("LOG_FORMAT", ("text", "json"), default="text")
+DEFAULT_EXCEPTION_REPORTER = "portal.error_report.Report"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.error_report.ReportFilter"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -297,7 +318,8 @@ LOGGING = {
         "text": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
         "json": {"()": "portal.log_format.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "filters": {"redact": {"()": "portal.redaction.RedactingFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["redact"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
@@ -305,6 +327,8 @@ LOGGING = {
         # At INFO, Celery logs each task's arguments' and results' text; ours are ids, still nothing to keep.
         "celery.app.trace": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},
+        # At DEBUG it writes down what a template was given, and an error report is a template too.
+        "django.template": {"level": "INFO"},
         # Scanners ask for hosts that are not ours all day; the answer is 400, and a traceback each time helps nobody.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

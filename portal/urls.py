@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allauth.account import urls as account_urls
 from allauth.account.decorators import secure_admin_login
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, include, path
@@ -13,6 +14,8 @@ from portal import search
 
 # Login goes through allauth alone: Django's own admin login would skip its rate limits and second factor.
 admin.autodiscover()
+for _model in (SocialAccount, SocialApp, SocialToken):  # their tables stay empty: see connectors/oauth/adapter.py
+    admin.site.unregister(_model)
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 _ACCOUNT_PAGES = {
@@ -44,4 +47,5 @@ urlpatterns = [
     path("admin/search/", admin.site.admin_view(search.palette)),
     path("admin/", admin.site.urls),
     path("accounts/", include(account_patterns())),
+    path("", include("connectors.oauth.urls")),
 ]

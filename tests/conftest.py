@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth.models import User
 
 from connectors.models import Project, Workspace
 from tests import factories, needs
+from tests.servers.openid_provider.fixtures import _openid_provider_is_calm, openid_provider  # noqa: F401
+from tests.servers.token_endpoint import TokenServer, token_server
 
 NEEDS = ("browser", "cli", "postgres", "redis")
 
@@ -25,6 +29,19 @@ def chromium_path() -> str:
     if path is None:
         needs.require("browser", "no Chromium was found")
     return path
+
+
+@pytest.fixture(scope="session")
+def _token_endpoint() -> Iterator[TokenServer]:
+    with token_server() as running:
+        yield running
+
+
+@pytest.fixture
+def idp(_token_endpoint: TokenServer) -> TokenServer:
+    """A token endpoint in this process, with nothing arranged and nothing counted."""
+    _token_endpoint.reset()
+    return _token_endpoint
 
 
 @pytest.fixture

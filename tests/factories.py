@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from connectors.core.actor import Actor, Door
-from connectors.models import Connector, IntegrationType, Project, Sealed, Workspace
+from connectors.models import Connector, ConsentLink, IntegrationType, OAuthClient, Project, Sealed, Token, Workspace
 
 SHELL = Actor(label="tests", door=Door.SHELL)
 """Who acts when the test does not care."""
@@ -69,6 +71,45 @@ def make_connector(
         scopes=list(scopes),
         connection_config=dict(config or {}),
         **values,
+    )
+
+
+def make_oauth_client(slug: str = "", *, provider: str = "google", secret: str = "", **values: Any) -> OAuthClient:
+    """A client of `provider` that serves every workspace, with a random secret unless one is given."""
+    slug = slug or f"client-{next(_numbers)}"
+    values = {"name": slug.replace("-", " ").title(), "client_id": f"id-of-{slug}", **values}
+    sealed = Sealed.of(secret or secrets.token_urlsafe(24))
+    return OAuthClient.objects.create(
+        slug=slug, provider=provider, client_secret=sealed, secret_set_at=timezone.now(), **values
+    )
+
+
+def make_token(
+    connector: Connector, *, oauth_client: OAuthClient | None = None, access: str = "", refresh: str = "", **values: Any
+) -> Token:
+    """A fresh token with an hour to live; its texts are random unless they are given."""
+    now = timezone.now()
+    times = {
+        "authorised_at": now,
+        "issued_at": now,
+        "expires_at": now + dt.timedelta(hours=1),
+        "refresh_at": now + dt.timedelta(minutes=45),
+    }
+    return Token.objects.create(
+        connector=connector,
+        oauth_client=oauth_client or make_oauth_client(),
+        access_token=Sealed.of(access or secrets.token_urlsafe(24)),
+        refresh_token=Sealed.of(refresh or secrets.token_urlsafe(24)),
+        **{**times, **values},
+    )
+
+
+def make_consent_link(connector: Connector, *, oauth_client: OAuthClient | None = None, **values: Any) -> ConsentLink:
+    """An open link whose secret nobody knows: for the portal's own token with a client, else for Base44's consent."""
+    kind = ConsentLink.Kind.PORTAL if oauth_client else ConsentLink.Kind.HOSTED
+    values = {"expires_at": timezone.now() + dt.timedelta(days=3), **values}
+    return ConsentLink.objects.create(
+        token_hash=secrets.token_hex(32), connector=connector, kind=kind, oauth_client=oauth_client, **values
     )
 
 

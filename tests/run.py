@@ -26,6 +26,7 @@ SAME_ON_ANY_DATABASE = (
     "tests/bench",
     "tests/browser",
     "tests/core",
+    "tests/servers",
     "tests/test_architecture.py",
     "tests/test_compose.py",
     "tests/test_demo.py",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import os
 import shutil
 import signal
@@ -13,14 +15,21 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from django.utils import timezone
 
+from connectors.core.base44.emulator import Emulator
 from connectors.core.errors import Refused
-from connectors.models import Workspace
+from connectors.flows.consent_desk import desk_of
+from connectors.flows.forecast import forecast_for
+from connectors.flows.refresh import refresh_now
+from connectors.models import OAuthClient, Token, TokenRefresh, Workspace
+from portal.demo import oauth_samples, seed
 from portal.demo import place as places
-from portal.demo import seed
 from portal.demo.place import DemoPlace
+from tests.factories import SHELL
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -96,6 +105,79 @@ def test_samples_are_not_put_beside_real_workspaces(workspace: Workspace) -> Non
 @pytest.mark.parametrize("slug", seed.SAMPLES)
 def test_each_sample_project_has_files(slug: str) -> None:
     assert list((places.PROJECTS / slug / "base44" / "connectors").glob("*.json*"))
+
+
+@pytest.fixture
+def seeded(tmp_path: Path, db: None) -> Iterator[DemoPlace]:
+    """A demo's database after its first start, and its emulator."""
+    token_file = tmp_path / "demo" / "token"
+    with Emulator(seed="demo") as emulator:
+        token_file.parent.mkdir()
+        token_file.write_text(emulator.pat)
+        place = DemoPlace(tmp_path, "127.0.0.1", 8000, urlsplit(emulator.url).port or 0)
+        seed.ensure_login(place)
+        seed.seed(place)
+        yield place
+
+
+def conditions() -> dict[tuple[str, str], str]:
+    rows = Token.objects.select_related("connector__project", "oauth_client")
+    return {
+        (row.connector.project.slug, row.connector.integration_type_id): row.condition(timezone.now()) for row in rows
+    }
+
+
+def test_the_samples_show_tokens_in_the_conditions_that_a_team_meets(seeded: DemoPlace) -> None:
+    assert conditions() == {
+        ("storefront", "gmail"): "fresh",
+        ("helpdesk", "gmail"): "needs_consent",
+        ("insights", "googlesheets"): "fresh",
+        ("storefront", "hubspot"): "misconfigured",
+        ("insights", "salesforce"): "fresh",
+        ("helpdesk", "salesforce"): "fresh",
+    }
+
+
+def test_the_samples_fill_the_consent_desk_and_the_forecast(seeded: DemoPlace, django_user_model: Any) -> None:
+    admin, now = django_user_model.objects.get(username=seed.LOGIN), timezone.now()
+    held = [need for group in desk_of(admin, now).groups for need in group.needs if need.way == "portal"]
+    assert {need.account for need in held} == {"support@acme.example"}
+    assert len(held) == 2
+    doomed = forecast_for(admin, now, dt.timedelta(days=30)).doomed
+    assert [row.token.connector.project.slug for row in doomed] == ["insights", "insights", "helpdesk"]
+    assert doomed[0].death.at - now < dt.timedelta(days=2)
+
+
+def test_a_sample_token_is_refreshed_at_the_stand_in(seeded: DemoPlace) -> None:
+    token = Token.objects.get(connector__project__slug="storefront", connector__integration_type="gmail")
+    assert (token.account, token.expires_at) != ("", None)
+    assert refresh_now(token, SHELL).outcome == TokenRefresh.Outcome.OK
+
+
+def test_a_second_start_keeps_clients_and_tokens(seeded: DemoPlace) -> None:
+    Token.objects.filter(connector__project__slug="helpdesk").delete()
+    before = conditions(), list(OAuthClient.objects.values("slug", "client_id", "state"))
+    seed.seed(seeded)
+    assert (conditions(), list(OAuthClient.objects.values("slug", "client_id", "state"))) == before
+
+
+def test_a_start_on_another_emulator_port_points_the_clients_there(seeded: DemoPlace) -> None:
+    oauth_samples.follow_emulator(dataclasses.replace(seeded, emulator_port=9))
+    issuers = {row.settings["issuer"] for row in OAuthClient.objects.all()}
+    assert issuers == {"http://127.0.0.1:9/provider"}
+
+
+def test_a_client_that_was_pointed_elsewhere_stays_there(seeded: DemoPlace) -> None:
+    OAuthClient.objects.update(settings={})
+    oauth_samples.follow_emulator(dataclasses.replace(seeded, emulator_port=9))
+    assert not OAuthClient.objects.exclude(settings={}).exists()
+
+
+def test_no_secret_is_sent_over_the_network(seeded: DemoPlace) -> None:
+    Token.objects.all().delete()
+    OAuthClient.objects.all().delete()
+    oauth_samples.seed_oauth(dataclasses.replace(seeded, host="192.0.2.1"), seed.LOGIN)
+    assert not OAuthClient.objects.exists()
 
 
 def demo(data_dir: Path, ports: list[int], *options: str) -> subprocess.Popen[str]:

@@ -3,6 +3,28 @@
 Django registers the admins by importing this package.
 """
 
-from connectors.admin import connector, event, integration_type, project, sync_run, users, workspace
+from connectors.admin import (
+    connector,
+    consent_link,
+    event,
+    integration_type,
+    oauth_client,
+    project,
+    sync_run,
+    token,
+    users,
+    workspace,
+)
 
-__all__ = ["connector", "event", "integration_type", "project", "sync_run", "users", "workspace"]
+__all__ = [
+    "connector",
+    "consent_link",
+    "event",
+    "integration_type",
+    "oauth_client",
+    "project",
+    "sync_run",
+    "token",
+    "users",
+    "workspace",
+]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Sentences = list[StrOrPromise]
 
-__all__ = ["PortalAdmin", "ReadOnlyAdmin", "actor_of"]
+__all__ = ["OverviewMixin", "PortalAdmin", "ReadOnlyAdmin", "actor_of"]
 
 
 class KeysFirst(Paginator):  # type: ignore[type-arg]
@@ -139,6 +139,27 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context.update(show_save_and_add_another=False)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+class OverviewMixin:
+    """For admins whose row's page shows more than its form: `overview_of` gives the templates what they need."""
+
+    def overview_of(self, request: HttpRequest, row: Any | None) -> dict[str, Any]:
+        """What the templates above and below the form show; `row` None: of the form for a new one."""
+        raise NotImplementedError
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Django's page, with the overview of the row, if this person may see it."""
+        row = self.get_object(request, object_id) if object_id else None  # type: ignore[attr-defined]
+        context = {**(extra_context or {}), **self.overview_of(request, row)}
+        response: HttpResponse = super().changeform_view(request, object_id, form_url, context)  # type: ignore[misc]
+        return response
 
 
 class ReadOnlyAdmin(PortalAdmin):

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from connectors.models import Connector, SyncRun, Workspace
+from connectors.models import Authorisation, Connector, SyncRun, Token, TokenRefresh, Workspace
 
 SYNC_TONES = {
     Connector.SyncState.UNKNOWN: "neutral",
@@ -19,6 +19,7 @@ SYNC_TONES = {
     Connector.SyncState.NOT_REGISTERED: "info",
     Connector.SyncState.NOT_DECLARED: "danger",
     Connector.SyncState.INACTIVE: "danger",
+    Connector.SyncState.LEFT_OVER: "danger",
 }
 CONSENT_TONES = {
     Connector.Consent.NEEDED: "warning",
@@ -49,6 +50,31 @@ CREDENTIAL_TONES = {
     Workspace.CredentialState.ACCEPTED: "success",
     Workspace.CredentialState.REFUSED: "danger",
 }
+TOKEN_TONES = {
+    Token.Condition.FRESH: "success",
+    Token.Condition.DUE: "info",
+    Token.Condition.EXPIRED: "danger",
+    Token.Condition.FAILING: "warning",
+    Token.Condition.MISCONFIGURED: "danger",
+    Token.Condition.NEEDS_CONSENT: "danger",
+    Token.Condition.REVOKED: "neutral",
+}
+REFRESH_TONES = {
+    TokenRefresh.Outcome.OK: "success",
+    TokenRefresh.Outcome.TRANSIENT: "warning",
+    TokenRefresh.Outcome.LOST: "warning",
+    TokenRefresh.Outcome.CONSENT: "danger",
+    TokenRefresh.Outcome.CLIENT: "danger",
+    TokenRefresh.Outcome.REFUSED: "danger",
+}
+AUTHORISATION_TONES = {
+    Authorisation.Outcome.PENDING: "neutral",
+    Authorisation.Outcome.CONNECTED: "success",
+    Authorisation.Outcome.FEWER_SCOPES: "warning",
+    Authorisation.Outcome.DENIED: "warning",
+    Authorisation.Outcome.EXPIRED: "warning",
+}
+"""Whatever is not listed went wrong: danger."""
 ENVIRONMENT_TONES = {"production": "info", "staging": "neutral", "development": "neutral"}
 
 NOTHING = format_html('<span class="pc-muted">{}</span>', "—")

@@ -10,21 +10,30 @@ from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
-from connectors.admin.base import KeysFirst, actor_of
+from connectors.admin.base import KeysFirst, OverviewMixin, actor_of
 from connectors.admin.bulk import BulkAdmin
-from connectors.admin.filters import AgreementFilter, AttentionFilter, StatusFilter, VisibleAutocompleteFilter
+from connectors.admin.filters import (
+    AgreementFilter,
+    AttentionFilter,
+    StatusFilter,
+    TokenFilter,
+    VisibleAutocompleteFilter,
+)
 from connectors.admin.forms import ConnectorForm
+from connectors.admin.pages.frame import DELETE_TOKEN
 from connectors.admin.pages.scopes import chips
+from connectors.admin.token import SECRETS, condition_badge, granted_in_words
 from connectors.admin.widgets import catalogue_of
 from connectors.core.scopes import ScopeRules
 from connectors.flows.compare import rules_of
 from connectors.flows.declare import declare, undeclare
-from connectors.models import Connector, IntegrationType
+from connectors.models import Connector, IntegrationType, Token
 from connectors.models.connector import ConnectorQuerySet
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(Connector)
-class ConnectorAdmin(BulkAdmin):
+class ConnectorAdmin(OverviewMixin, BulkAdmin):
     form = ConnectorForm
     paginator = KeysFirst
     list_display = ["head", "project_", "sync_", "status_", "sensitivity_", "account_", "seen_"]
@@ -43,6 +52,7 @@ class ConnectorAdmin(BulkAdmin):
         AttentionFilter,
         ("sync_state", ChoicesDropdownFilter),
         StatusFilter,
+        TokenFilter,
         ("project__environment", ChoicesDropdownFilter),
         ("project__workspace", VisibleAutocompleteFilter),
         ("project", VisibleAutocompleteFilter),
@@ -81,19 +91,8 @@ class ConnectorAdmin(BulkAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         return ["project", "integration_type"] if obj else []
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id or "") if object_id else None
-        context = overview(row) if isinstance(row, Connector) else {}
-        response: HttpResponse = super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), **context}
-        )
-        return response
+    def overview_of(self, request: HttpRequest, row: Connector | None) -> dict[str, Any]:
+        return overview(row) if row is not None else {}
 
     @admin.display(description=_("Connector"), ordering="integration_type_id")
     def head(self, row: Connector) -> SafeString:
@@ -162,9 +161,19 @@ class ConnectorAdmin(BulkAdmin):
             return False
         return bool(super().has_delete_permission(request, obj))
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """Counts what goes with a connector: Django would stop at its token, which only flows delete."""
+        tokens = Token.objects.filter(connector__in=objs).count()
+        name = Token._meta.verbose_name_plural
+        counts = {Connector._meta.verbose_name_plural: len(objs)} | ({name: tokens} if tokens else {})
+        lacking = {name} if tokens and not request.user.has_perm(DELETE_TOKEN) else set()
+        return [str(row) for row in objs], counts, lacking, []
+
     def effects_of_deleting(self, row: Connector) -> Sentences:
         effects: Sentences = [_("The portal no longer asks for it, and the next export leaves its file out.")]
         if row.registered_scopes is None:
+            if Token.objects.filter(connector=row).alive().exists():
+                effects.append(_("The portal forgets its token, which stays valid at the provider: revoke it first."))
             return [*effects, _("Base44 does not list it, so nothing has to be done there.")]
         text = _("Base44 still has it, and keeps it until you apply a plan that says “remove”.")
         return [*effects, text, _("Until then it stays in the list as “Only at Base44”.")]
@@ -208,4 +217,14 @@ def overview(row: Connector) -> dict[str, Any]:
         ),
         "explained": difference.explained if seen else (),
         "has_differences": seen and row.is_declared and bool(difference),
+        **token_panel(row),
     }
+
+
+def token_panel(row: Connector) -> dict[str, Any]:
+    """The token that the portal holds for the connector, as its page shows it."""
+    token = Token.objects.filter(connector=row).select_related("oauth_client").defer(*SECRETS).first()
+    if token is None:
+        return {"token": None}
+    badge = condition_badge(token, timezone.now())
+    return {"token": token, "token_badge": badge, "token_granted": granted_in_words(token)}

@@ -22,11 +22,14 @@ from connectors.models import Event
 VERB_GROUPS = {
     "connector": _("Connectors"),
     "consent": _("Consent"),
+    "consent_link": _("Consent links"),
     "plan": _("Plans"),
     "import": _("Imports"),
     "project": _("Projects"),
     "workspace": _("Workspaces"),
     "credential": _("Credentials"),
+    "oauth_client": _("OAuth clients"),
+    "token": _("Tokens"),
     "catalogue": _("Catalogue"),
 }
 

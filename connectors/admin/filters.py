@@ -8,10 +8,12 @@ from typing import Any
 from django.contrib.admin import ModelAdmin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 
-from connectors.models import Connector, Project
+from connectors.core.catalog import load_catalog
+from connectors.models import Connector, Project, Token
 from connectors.models.visibility import VisibleQuerySet
 
 
@@ -112,3 +114,49 @@ class AttentionFilter(DropdownFilter):  # type: ignore[misc]
         if self.value() == "yes":
             return queryset.filter(needs_attention=True)
         return queryset.exclude(consent="") if self.value() == "consent" else queryset
+
+
+class TokenFilter(DropdownFilter):  # type: ignore[misc]
+    """Connectors by the token that the portal holds for them."""
+
+    title = _("token")
+    parameter_name = "token"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("none", _("None held")), *Token.State.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Connector]) -> QuerySet[Connector]:
+        value, held = self.value(), Token.objects.filter(connector=OuterRef("pk"))
+        if value == "none":
+            return queryset.filter(~Exists(held))
+        return queryset.filter(Exists(held.filter(state=value))) if value in Token.State.values else queryset
+
+
+class ConditionFilter(DropdownFilter):  # type: ignore[misc]
+    """Tokens by how they stand now, which the time and the OAuth client decide together with the stored state."""
+
+    title = _("state")
+    parameter_name = "condition"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [("attention", _("Needs attention")), *Token.Condition.choices]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value == "attention":
+            return queryset.needing_attention(timezone.now())
+        return queryset.in_condition(value, timezone.now()) if value in Token.Condition.values else queryset
+
+
+class ProviderFilter(DropdownFilter):  # type: ignore[misc]
+    """Tokens by the provider that issued them. The choices come from the catalogue: reading all clients costs more."""
+
+    title = _("provider")
+    parameter_name = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        found = {info.provider for info in load_catalog().types.values()}
+        return [(provider, provider.replace("_", " ").capitalize()) for provider in sorted(found)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Token]) -> QuerySet[Token]:
+        return queryset.filter(oauth_client__provider=self.value()) if self.value() else queryset

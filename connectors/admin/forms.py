@@ -11,9 +11,15 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
-from connectors.admin.widgets import ConnectionConfigField, ConnectionConfigWidget, ScopesField, ScopesWidget
+from connectors.admin.widgets import (
+    ConnectionConfigField,
+    ConnectionConfigWidget,
+    DomainsField,
+    ScopesField,
+    ScopesWidget,
+)
 from connectors.core.base44.credentials import check_token
 from connectors.core.errors import CredentialError
 from connectors.models import Connector, IntegrationType, Project, Workspace
@@ -56,7 +62,7 @@ class NoticesChanges(forms.ModelForm):  # type: ignore[type-arg]
 class WorkspaceForm(NoticesChanges):
     """The credential goes in and never comes out: the form shows only whether one is set."""
 
-    watched = ["name", "base44_id", "api_url", "plan"]
+    watched = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
     token = forms.CharField(
         label=_("Personal access token"),
@@ -68,13 +74,21 @@ class WorkspaceForm(NoticesChanges):
             "encrypted and never shown again. Leave empty to keep the one that is set."
         ),
     )
+    allowed_account_domains = DomainsField(
+        label=_("Allowed account domains"),
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=_(
+            "One per line, such as acme.com. Connectors can then be authorised in the portal only with accounts of "
+            "these domains. Empty: with any account."
+        ),
+    )
     forget_credential = forms.BooleanField(
         label=_("Forget the credential"), required=False, widget=UnfoldBooleanSwitchWidget()
     )
 
     class Meta:
         model = Workspace
-        fields = ["name", "base44_id", "api_url", "plan"]
+        fields = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
     def clean_token(self) -> str:
         token = str(self.cleaned_data["token"])

@@ -16,7 +16,9 @@ from unfold.contrib.filters.admin import BooleanRadioFilter
 
 from connectors.admin import cells
 from connectors.admin.base import ReadOnlyAdmin
+from connectors.admin.pages.oauth_support import support_badge
 from connectors.core.catalog import load_catalog
+from connectors.core.oauth.support import support_of
 from connectors.models import Connector, IntegrationType
 
 MAX_USES = 50
@@ -28,6 +30,7 @@ class IntegrationTypeAdmin(ReadOnlyAdmin):
     list_display = ["head", "scopes_", "used_", "known_", "offered_"]
     list_display_links = ["head"]
     list_filter = [("is_known", BooleanRadioFilter)]
+    list_before_template = "connectors/integration_type/support_link.html"
     search_fields = ["slug", "display_name"]
     search_help_text = _("Search by name")
     ordering = ["display_name"]
@@ -85,7 +88,15 @@ class IntegrationTypeAdmin(ReadOnlyAdmin):
             .defer("source")
             .order_by("project__name")[: MAX_USES + 1]
         )
-        context = {"catalogue_scopes": scopes, "catalogue_info": info, "uses": uses, "max_uses": MAX_USES}
+        support = support_of(info) if info else None
+        context = {
+            "catalogue_scopes": scopes,
+            "catalogue_info": info,
+            "uses": uses,
+            "max_uses": MAX_USES,
+            "oauth_support": support,
+            "support_badge": support_badge(support) if support else "",
+        }
         response: HttpResponse = super().changeform_view(
             request, object_id, form_url, {**(extra_context or {}), **context}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -11,20 +12,22 @@ from django.db.models.functions import Coalesce
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
-from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
 from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ProjectForm
-from connectors.admin.pages.frame import CHANGE_PROJECT, require, route, visible
+from connectors.admin.pages.frame import CHANGE_PROJECT, DELETE_TOKEN, require, route, visible
+from connectors.admin.token import SECRETS
 from connectors.flows.events import changes, record_event
 from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
-from connectors.models import Connector, Project, SyncRun
+from connectors.models import Connector, Project, SyncRun, Token
 from connectors.tasks import start_sync
 
 RECENT_RUNS = 6
@@ -41,7 +44,7 @@ def counted(**conditions: Any) -> Coalesce:
 
 
 @admin.register(Project)
-class ProjectAdmin(BulkAdmin):
+class ProjectAdmin(OverviewMixin, BulkAdmin):
     form = ProjectForm
     list_display = ["head", "workspace_", "environment_", "sync_", "connectors_", "synced_"]
     list_display_links = ["head"]
@@ -81,19 +84,8 @@ class ProjectAdmin(BulkAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [route(self, "<int:object_id>/sync/", sync_page, "sync"), *super().get_urls()]
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id or "") if object_id else None
-        context = overview(row) if isinstance(row, Project) else {}
-        response: HttpResponse = super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), **context}
-        )
-        return response
+    def overview_of(self, request: HttpRequest, row: Project | None) -> dict[str, Any]:
+        return overview(row) if row is not None else {}
 
     @admin.display(description=_("Project"), ordering="name")
     def head(self, row: Project) -> SafeString:
@@ -142,10 +134,17 @@ class ProjectAdmin(BulkAdmin):
         }
         allowed = request.user.has_perm("connectors.delete_connector") or not connectors.declared().exists()
         lacking = set() if allowed else {Connector._meta.verbose_name_plural}
+        tokens = Token.objects.filter(connector__project__in=objs).count()
+        if tokens:
+            counts[Token._meta.verbose_name_plural] = tokens
+            lacking |= set() if request.user.has_perm(DELETE_TOKEN) else {Token._meta.verbose_name_plural}
         return [str(project) for project in objs], counts, lacking, []
 
     def effects_of_deleting(self, row: Project) -> Sentences:
+        tokens = Token.objects.filter(connector__project=row).alive().count()
+        held = [_("Its %(count)d token(s) stay valid at their providers: revoke them first.") % {"count": tokens}]
         return [
+            *(held if tokens else ()),
             _("The portal forgets the project, what it declares for its connectors, and its runs."),
             _("At Base44 nothing changes: the app keeps its connectors and what they may do."),
             _("Export its files first if they are not in a repository."),
@@ -170,7 +169,9 @@ def sync_badge(project: Project, drift_count: int, unknown_count: int) -> SafeSt
 
 def overview(project: Project) -> dict[str, Any]:
     """What the project's page shows above the form, in a fixed number of queries."""
-    rows = list(project.connectors.select_related("integration_type").defer("source", "integration_type__description"))
+    tokens = [f"token__{name}" for name in SECRETS]
+    found = project.connectors.select_related("integration_type", "token__oauth_client")
+    rows, now = list(found.defer("source", "integration_type__description", *tokens)), timezone.now()
     drift = sum(row.sync_state in Connector.DRIFT_STATES for row in rows)
     unknown = sum(row.sync_state == Connector.SyncState.UNKNOWN for row in rows)
     for row in rows:
@@ -190,7 +191,13 @@ def overview(project: Project) -> dict[str, Any]:
         ],
         "files": [row for row in rows if row.source_path],
         "consents_waiting": sum(bool(row.consent) for row in rows),
+        "tokens_waiting": sum(_token_waits(row, now) for row in rows),
     }
+
+
+def _token_waits(row: Connector, now: dt.datetime) -> bool:
+    token: Token | None = getattr(row, "token", None)
+    return token is not None and token.condition(now) in Token.NEED_ATTENTION
 
 
 def _connector_row(row: Connector) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from connectors.core.catalog import load_catalog
 from connectors.core.scopes import tidy
+from connectors.models.workspace import validate_domains
 
 
 def catalogue_of(type_: str) -> list[dict[str, Any]]:
@@ -67,6 +68,33 @@ class ScopesField(forms.CharField):
     def to_python(self, value: Any) -> Any:
         lines = value if isinstance(value, list) else str(value or "").splitlines()
         return list(tidy(lines))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(list(initial or []) != self.to_python(data))
+
+
+class DomainsField(forms.CharField):
+    """A list of domains, one per line or with commas: small letters, without the @ that people write before them."""
+
+    widget = UnfoldAdminTextareaWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, **kwargs})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        words = str(value or "").replace(",", " ").replace(";", " ").split()
+        return list(dict.fromkeys(filter(None, (word.lower().removeprefix("@").rstrip(".") for word in words))))
+
+    def validate(self, value: Any) -> None:
+        for domain in value:
+            try:
+                validate_domains([domain])
+            except ValidationError:
+                message = _("“%(domain)s” is no domain. Enter the part of the address after the @, such as acme.com.")
+                raise ValidationError(message % {"domain": domain}) from None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(list(initial or []) != self.to_python(data))

@@ -23,7 +23,7 @@ from connectors.flows.credentials import clear_credential, set_token
 from connectors.flows.events import changes, record_event
 from connectors.models import Workspace
 
-FIELDS = ["name", "base44_id", "api_url", "plan"]
+FIELDS = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -42,6 +42,7 @@ class WorkspaceAdmin(PortalAdmin):
     change_form_outer_before_template = "connectors/workspace/overview.html"
     fieldsets = [
         (None, {"fields": ["name", "base44_id", "plan", "api_url", "version"]}),
+        (_("Who can authorise connectors"), {"fields": ["allowed_account_domains"]}),
         (_("Credential"), {"fields": ["credential_summary", "token", "forget_credential"]}),
     ]
     empty_icon = "domain"
@@ -55,7 +56,7 @@ class WorkspaceAdmin(PortalAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
         if obj is not None:
             return self.fieldsets
-        return [self.fieldsets[0], (_("Credential"), {"fields": ["token"]})]
+        return [*self.fieldsets[:2], (_("Credential"), {"fields": ["token"]})]
 
     @admin.display(description=_("Workspace"), ordering="name")
     def head(self, row: Workspace) -> SafeString:

@@ -47,9 +47,9 @@ def _verdict(connector: Connector, rules: ScopeRules) -> tuple[SyncState, str]:
     if connector.registered_at is None:
         return SyncState.UNKNOWN, "Base44 has not been asked yet."
     if connector.registered_scopes is None:
-        return (
-            (SyncState.NOT_REGISTERED, "Base44 does not list it.") if connector.is_declared else (SyncState.UNKNOWN, "")
-        )
+        if connector.is_declared:
+            return SyncState.NOT_REGISTERED, "Base44 does not list it."
+        return SyncState.LEFT_OVER, "Nobody asks for it, and the portal still holds a token of it: revoke that."
     if connector.registered_status == UNREADABLE:
         return SyncState.UNKNOWN, "Base44 lists it in a form that could not be read."
     if not connector.is_declared:

@@ -12,6 +12,7 @@ from connectors.core.actor import Actor
 from connectors.core.base44.client import Base44Client
 from connectors.core.base44.contract import SetScopesAnswer
 from connectors.core.errors import ApiError, Refused
+from connectors.core.specs import STRIPE
 from connectors.flows.apply import refusal_in_words
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
@@ -29,14 +30,25 @@ FORGOTTEN_AFTER = dt.timedelta(seconds=30)
 """A pending consent that nobody has polled for so long lost its task with a killed worker."""
 
 
+def refuse_undeclared(connector: Connector) -> None:
+    """Raises Refused for a connector that only Base44 has: there is nothing to authorise."""
+    if not connector.is_declared:
+        raise Refused(f"The portal does not ask for {connector}, so there is nothing to authorise.")
+
+
+def refuse_without_page(connector: Connector) -> None:
+    """Raises Refused for the one type that Base44 has no consent page for."""
+    if connector.integration_type_id == STRIPE:
+        raise Refused("Stripe has no consent page: Base44 sets it up when a plan is applied.")
+
+
 def ask_consent(connector: Connector, client: Base44Client, actor: Actor) -> SecretStr | None:
     """Base44's one-use link for this connector's declared scopes; None when it turned out connected already.
 
     The link is a credential: hand it to the person's browser, and keep it nowhere. Raises Refused when Base44
     declines (another person's connection, say) and ApiError when it cannot be asked.
     """
-    if not connector.is_declared:
-        raise Refused(f"The portal does not ask for {connector}, so there is nothing to authorise.")
+    refuse_undeclared(connector)
     project = connector.project
     answer = client.set_scopes(
         project.app_id, connector.integration_type_id, connector.scopes, connector.connection_config or None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from pydantic import SecretStr
 
@@ -20,14 +20,17 @@ from connectors.core.base44.http import Policy, Transport
 from connectors.core.base44.sign_in import device_login_poll, device_login_start, refresh_device_token
 from connectors.core.errors import ApiError, CredentialError, Refused
 from connectors.flows.events import changes, record_event
+from connectors.flows.lease import LEASE, RowLease
 from connectors.models import Sealed, Workspace
 
 Kind = Workspace.CredentialKind
 State = Workspace.CredentialState
 Renew = Callable[[str, DeviceTokens], DeviceTokens]
 
-LEASE = dt.timedelta(seconds=30)
-"""How long one worker may take to renew a device login; longer than the one attempt of a sign-in call (10 s)."""
+DEVICE_LOGINS = RowLease(Workspace, "credential_")
+
+RENEW_EARLY = dt.timedelta(minutes=5)
+"""Before its end a device login is renewed by the scheduler; whoever needs it meanwhile renews it a minute before."""
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at whether another worker has finished renewing."""
@@ -128,25 +131,36 @@ def refresh_device_tokens(
         tokens = _current(workspace)
         if _differ(tokens, stale):
             return tokens
-        if _lease(workspace):
+        if DEVICE_LOGINS.take(workspace.pk, workspace.credential_generation, timezone.now()):
             return _renew_leased(workspace, tokens, renew or _renew_once)
         sleep(_LOOK_AGAIN)
     raise ApiError("Another worker is renewing the sign-in at Base44 and does not come to an end.", permanent=False)
 
 
+def due_device_logins(now: dt.datetime) -> list[int]:
+    """Ids of the workspaces whose device login ends within RENEW_EARLY, so that no call has to wait for a new one."""
+    rows = Workspace.objects.filter(credential_kind=Kind.DEVICE, credential_expires_at__lt=now + RENEW_EARLY)
+    return list(rows.exclude(credential_state=State.REFUSED).values_list("pk", flat=True))
+
+
+def refresh_device_login(workspace_id: int, *, renew: Renew | None = None) -> None:
+    """Renews a device login before its end. Raises as `refresh_device_tokens` does."""
+    refresh_device_tokens(workspace_id, _current(Workspace.objects.get(pk=workspace_id)), renew=renew)
+
+
 def _renew_leased(workspace: Workspace, tokens: DeviceTokens, renew: Renew) -> DeviceTokens:
     """Renews under the lease that we hold, and ends the lease whatever happens."""
-    mine = Workspace.objects.filter(pk=workspace.pk, credential_generation=workspace.credential_generation)
+    mine = workspace.pk, workspace.credential_generation
     try:
         fresh = renew(workspace.api_url, tokens)
     except CredentialError:
-        if mine.update(credential_lease_until=None, credential_state=State.REFUSED):
+        if DEVICE_LOGINS.release(*mine, credential_state=State.REFUSED):
             record_event(SCHEDULER, "credential.ended", workspace, note="Base44 has ended the sign-in.")
         raise
     except BaseException:
-        mine.update(credential_lease_until=None)
+        DEVICE_LOGINS.release(*mine)
         raise
-    if mine.update(credential_generation=F("credential_generation") + 1, credential_lease_until=None, **_sealed(fresh)):
+    if DEVICE_LOGINS.store(*mine, **_sealed(fresh)):
         return fresh
     # Somebody set another credential while we asked: theirs counts.
     return _current(Workspace.objects.get(pk=workspace.pk))
@@ -155,13 +169,6 @@ def _renew_leased(workspace: Workspace, tokens: DeviceTokens, renew: Renew) -> D
 def _renew_once(api_url: str, tokens: DeviceTokens) -> DeviceTokens:
     # One attempt only, or a repeat could outlast the lease.
     return refresh_device_token(api_url, tokens, transport=Transport(policy=Policy(attempts=1)))
-
-
-def _lease(workspace: Workspace) -> bool:
-    now = timezone.now()
-    free = Q(credential_lease_until=None) | Q(credential_lease_until__lt=now)
-    rows = Workspace.objects.filter(free, pk=workspace.pk, credential_generation=workspace.credential_generation)
-    return rows.update(credential_lease_until=now + LEASE) == 1
 
 
 def _current(workspace: Workspace) -> DeviceTokens:

@@ -13,7 +13,7 @@ from connectors.core.errors import Refused
 from connectors.core.scopes import tidy
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
-from connectors.flows.events import changes, record_event
+from connectors.flows.events import changes, record_event, record_lost_tokens
 from connectors.models import Connector, Project
 
 DECLARED_FIELDS = ["is_declared", "scopes", "connection_config"]
@@ -58,6 +58,7 @@ def undeclare(connector: Connector, actor: Actor) -> bool:
     before = _declared(row)
     if row.registered_scopes is None:
         record_event(actor, "connector.undeclared", row, before=before)
+        record_lost_tokens(actor, Connector.objects.filter(pk=row.pk))
         row.delete()
         return True
     row.is_declared, row.scopes, row.connection_config = False, [], {}

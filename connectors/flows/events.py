@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 
 from connectors.core.actor import Actor
-from connectors.models import Connector, Event, Project, Sealed
+from connectors.models import Connector, Event, Project, Sealed, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +58,39 @@ def record_events(actor: Actor, verb: str, happened: Iterable[Change]) -> list[E
     )
 
 
+def record_lost_tokens(actor: Actor, connectors: models.QuerySet[Connector]) -> None:
+    """For connectors that are about to be deleted: their tokens go with them, and stay valid at the provider."""
+    tokens = Token.objects.filter(connector__in=connectors).exclude(state=Token.State.REVOKED)
+    rows = tokens.select_related("connector__project", "connector__integration_type").defer("connector__source")
+    note = "Its connector was deleted. It was not revoked: at the provider it stays valid."
+    record_events(actor, "token.forgotten", [Change(row, {"account": row.account}, note=note) for row in rows])
+
+
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The two mappings cut down to the keys whose values differ: what an event should show."""
     keys = [key for key in after if before.get(key) != after[key]]
     return {key: before.get(key) for key in keys}, {key: after[key] for key in keys}
 
 
+def _connector(target: models.Model) -> Connector | None:
+    """The connector that the target is or belongs to, as tokens and consent links do."""
+    found = target if isinstance(target, Connector) else getattr(target, "connector", None)
+    return found if isinstance(found, Connector) else None
+
+
 def _project_id(target: models.Model) -> int | None:
     if isinstance(target, Project):
         return target.pk
-    return getattr(target, "project_id", None)
+    connector = _connector(target)
+    return connector.project_id if connector else getattr(target, "project_id", None)
 
 
 def _label(target: models.Model) -> str:
-    if isinstance(target, Connector):
-        return f"{target.integration_type_id} in {target.project}"
-    return str(target)
+    connector = _connector(target)
+    if connector is None:
+        return str(target)
+    place = f"{connector.integration_type_id} in {connector.project}"
+    return place if connector is target else f"{target._meta.verbose_name} of {place}"
 
 
 def _masked(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
-from connectors.flows.events import record_event
+from connectors.flows.events import record_event, record_lost_tokens
 from connectors.models import Connector, Project, SyncRun
 
 
@@ -23,5 +23,6 @@ def forget_project(project: Project, actor: Actor) -> None:
     declared = {row.integration_type_id: row.scopes for row in connectors.declared().defer("source")}
     before = {"slug": project.slug, "app_id": project.app_id, "environment": project.environment}
     record_event(actor, "project.deleted", project, before={**before, "connectors": declared})
+    record_lost_tokens(actor, connectors)
     connectors.delete()
     project.delete()

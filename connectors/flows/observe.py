@@ -14,7 +14,7 @@ from connectors.core.specs import STRIPE, RegisteredConnector, RegisteredState
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.events import Change, record_events
-from connectors.models import Connector, Project
+from connectors.models import Connector, Project, Token
 
 OBSERVED = ["registered_status", "registered_scopes", "registered_account"]
 
@@ -50,7 +50,7 @@ def observe(states: Mapping[Project, RegisteredState], actor: Actor, now: dt.dat
     with transaction.atomic():
         ensure_types({row.type for state in states.values() for row in state.connectors} | _stripe_types(states))
         by_project = _rows_by_project(states)
-        batch = _Batch(now)
+        batch = _Batch(now, _holding_a_token(states))
         seen = {
             project.pk: batch.add(project, state, by_project.get(project.pk, {})) for project, state in states.items()
         }
@@ -71,11 +71,18 @@ def _rows_by_project(projects: Iterable[Project]) -> dict[int, dict[str, Connect
     return found
 
 
+def _holding_a_token(projects: Iterable[Project]) -> set[int]:
+    """Connectors that nobody asks for and whose token still opens something: they must not go out of sight."""
+    rows = Token.objects.exclude(state=Token.State.REVOKED)
+    found = rows.filter(connector__project__in=list(projects), connector__is_declared=False)
+    return set(found.values_list("connector_id", flat=True))
+
+
 class _Batch:
     """Collects what is to be created, updated and deleted, so that a fleet costs a few statements."""
 
-    def __init__(self, now: dt.datetime) -> None:
-        self.now = now
+    def __init__(self, now: dt.datetime, holding: set[int]) -> None:
+        self.now, self._holding = now, holding
         self.created: list[Connector] = []
         self.updated: list[Connector] = []
         self.deleted: list[int] = []
@@ -95,7 +102,7 @@ class _Batch:
             _take_over(row, listed.get(type_))
             if _observed(row) != before:
                 _bucket(seen, row, had=before[1] is not None).append(type_)
-            if not row.is_declared and row.registered_scopes is None:
+            if not row.is_declared and row.registered_scopes is None and row.pk not in self._holding:
                 self.deleted.append(row.pk)
             else:
                 touched.append((row, (before, _verdict(row), row.registered_at is None)))

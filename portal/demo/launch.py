@@ -14,6 +14,7 @@ from django.db import connection, connections
 from connectors.core.errors import PortalError, Refused
 from portal.demo import place as places
 from portal.demo import seed as samples
+from portal.demo.oauth_samples import follow_emulator
 from portal.demo.place import DemoPlace
 from portal.supervisor import Supervisor
 
@@ -47,6 +48,7 @@ def prepare(place: DemoPlace, say: Callable[[str], None]) -> str | None:
     call_command("collectstatic", interactive=False, verbosity=0)
     samples.require_demo_database()
     password = samples.ensure_login(place)
+    follow_emulator(place)
     connections.close_all()  # the programs start from here; none may inherit an open connection
     return password
 
@@ -102,6 +104,10 @@ def welcome(place: DemoPlace, password: str | None) -> str:
   2. Change a connector's scopes, press Plan, read what will happen, apply it.
   3. Press Authorise where consent is needed: the emulator plays Base44's page.
   4. Export the project's files: comments and order are still there.
+  5. With an OAuth client: open Storefront's googlecalendar, Authorise, choose
+     Google (demo stand-in). Under Tokens, see the worker refresh it each minute.
+  6. As the account's owner, take consent back at {place.emulator_url}/provider,
+     and find it on the Consent desk two minutes later. See the Forecast, too.
 
   The shell, in another terminal (DEBUG=1 uses the demo's own keys):
      DEBUG=1 .venv/bin/python manage.py plan_connectors --all

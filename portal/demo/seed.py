@@ -1,4 +1,4 @@
-"""Fill an empty portal: a login, one workspace at the emulator, the sample projects with their files, a first sync."""
+"""Fill an empty portal: login, workspace at the emulator, sample projects with files, a first sync, OAuth tokens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.core.management import call_command
 
 from connectors.core.errors import Refused
 from connectors.models import Project, Workspace
+from portal.demo.oauth_samples import seed_oauth
 from portal.demo.place import PROJECTS, DemoPlace
 from portal.secret_files import read_or_create
 
@@ -40,7 +41,7 @@ def ensure_login(place: DemoPlace) -> str | None:
 
 
 def seed(place: DemoPlace) -> None:
-    """Add the workspace and the sample projects that are missing, import their files, sync. What is there stays.
+    """Add the workspace, sample projects, OAuth clients and tokens that are missing, and sync. What is there stays.
 
     Needs the emulator to answer. Files are imported for new projects only: what a person changed since is kept.
     """
@@ -55,6 +56,7 @@ def seed(place: DemoPlace) -> None:
             _quietly("add_project", slug, workspace=WORKSPACE, app_id=f"demo-{slug}", environment=environment)
             _quietly("import_connectors", str(PROJECTS / slug), project=slug)
     _quietly("sync_projects", all=True)
+    seed_oauth(place, LOGIN)
 
 
 def _quietly(command: str, *arguments: str, **options: object) -> None:

@@ -22,11 +22,20 @@ from connectors.core.actor import Actor, Door
 from connectors.flows.events import record_event
 from connectors.models import Connector, IntegrationType, Project, SyncRun
 from connectors.models.visibility import VisibleQuerySet
-from tests.factories import make_connector, make_project, make_type, make_user, make_workspace
+from tests.factories import (
+    make_connector,
+    make_consent_link,
+    make_oauth_client,
+    make_project,
+    make_token,
+    make_type,
+    make_user,
+    make_workspace,
+)
 
 OURS = [found for found in admin.site._registry.values() if isinstance(found, PortalAdmin)]
 NAMES = [str(found.opts.model_name) for found in OURS]
-EDITABLE = ("workspace", "project", "connector")
+EDITABLE = ("workspace", "project", "connector", "oauthclient")
 SECRET = b"Zebra"
 """Stands in every row: whoever must not see one must not see this word."""
 
@@ -51,7 +60,11 @@ def pages() -> Iterator[Page]:
         yield from (Page(name, model, name) for name in ("add", "delete"))
         yield from (Page(name, model, name, "post") for name in ("add", "change", "delete"))
     yield Page("catalogue", "connector", "view")
+    yield Page("oauth_support", "integrationtype", "view")
+    yield Page("check", "oauthclient", "change", "post")
+    yield Page("withdraw", "consentlink", "change", "post")
     yield Page("sync", "project", "change", "post")
+    yield from (Page(name, "token", "change", "post") for name in ("refresh", "introspect", "revoke"))
     for model_admin in OURS:
         for field in model_admin.autocomplete_fields or ():
             yield Page(f"autocomplete:{field}", str(model_admin.opts.model_name), "view")
@@ -70,6 +83,7 @@ def rows(db: None) -> dict[str, Model]:
     kind = make_type("zoo", display_name=f"{word} type")
     connector = make_connector(project, "zoo", ["zoo.read"])
     run = SyncRun.objects.create(project=project, kind="sync", actor_label=word, door="admin", message=word)
+    client = make_oauth_client("zoo", name=f"{word} client", workspace=workspace)
     event = record_event(Actor(word, Door.SHELL), "project.added", project)
     made: dict[str, Model] = {
         "workspace": workspace,
@@ -78,6 +92,9 @@ def rows(db: None) -> dict[str, Model]:
         "connector": connector,
         "syncrun": run,
         "event": event,
+        "oauthclient": client,
+        "token": make_token(connector, oauth_client=client, account=word),
+        "consentlink": make_consent_link(connector, oauth_client=client, note=word),
     }
     return made
 
@@ -86,7 +103,7 @@ def address(page: Page, rows: dict[str, Model]) -> str:
     if page.name.startswith("autocomplete"):
         asked = {"app_label": "connectors", "model_name": page.model, "field_name": page.name.split(":")[1], "term": ""}
         return f"{reverse('admin:autocomplete')}?{urlencode(asked)}"
-    args = [] if page.name in ("changelist", "add", "catalogue") else [rows[page.model].pk]
+    args = [] if page.name in ("changelist", "add", "catalogue", "oauth_support") else [rows[page.model].pk]
     found = reverse(f"admin:connectors_{page.model}_{page.name}", args=args)
     return f"{found}?type=zoo" if page.name == "catalogue" else found
 
@@ -117,7 +134,8 @@ def allowed(*codenames: str) -> User:
 
 
 def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
-    assert set(NAMES) == {"workspace", "project", "connector", "integrationtype", "syncrun", "event"}
+    tables = {"workspace", "project", "connector", "integrationtype", "syncrun", "event", "oauthclient", "token"}
+    assert set(NAMES) == tables | {"consentlink"}
     assert all(isinstance(found.model._default_manager.all(), VisibleQuerySet) for found in OURS)
 
 
@@ -287,6 +305,13 @@ def test_a_filter_names_no_row_that_one_may_not_see(
         },
         "syncrun": {"project__id__exact": rows["project"].pk},
         "event": {"project__id__exact": rows["project"].pk},
+        "oauthclient": {"workspace__id__exact": rows["workspace"].pk},
+        "consentlink": {"connector__project__id__exact": rows["project"].pk},
+        "token": {
+            "oauth_client__id__exact": rows["oauthclient"].pk,
+            "connector__project__workspace__id__exact": rows["workspace"].pk,
+            "connector__project__id__exact": rows["project"].pk,
+        },
     }.get(str(model_admin.opts.model_name), {})
     assert SECRET not in drawn(model_admin.changelist_view(request_of(blind, f"/?{urlencode(asked)}")))
 

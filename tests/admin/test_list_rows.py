@@ -17,8 +17,17 @@ from django.utils import timezone
 from connectors.admin import cells
 from connectors.core.specs import RegisteredConnector, RegisteredState
 from connectors.flows.observe import observe
-from connectors.models import Connector, Event, IntegrationType, Project, SyncRun, Workspace
-from tests.factories import SHELL, make_connector, make_fleet, make_project, make_type, make_workspace
+from connectors.models import Connector, Event, IntegrationType, OAuthClient, Project, SyncRun, Token, Workspace
+from tests.factories import (
+    SHELL,
+    make_connector,
+    make_fleet,
+    make_oauth_client,
+    make_project,
+    make_token,
+    make_type,
+    make_workspace,
+)
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 State = Connector.SyncState
@@ -93,15 +102,35 @@ def add_events(count: int) -> None:
         )
 
 
+def add_tokens(count: int) -> None:
+    missing = count - Token.objects.count()
+    make_fleet(missing // 5, 5)
+    client, times = make_oauth_client(), {"authorised_at": NOW, "issued_at": NOW, "expires_at": NOW}
+    Token.objects.bulk_create(
+        Token(connector=connector, oauth_client=client, granted_scopes=["a:read"], **times)
+        for connector in Connector.objects.filter(token=None)
+    )
+
+
+def add_clients(count: int) -> None:
+    project = make_project()
+    for number in range(OAuthClient.objects.count(), count):
+        client = make_oauth_client(workspace=project.workspace if number % 2 else None)
+        if number % 20 == 0:
+            make_token(make_connector(project, f"kind-{number}"), oauth_client=client)
+
+
 @pytest.mark.parametrize(
     ("model", "fill", "pinned"),
     [
-        ("workspace", add_workspaces, 5),
-        ("project", add_projects, 5),
-        ("connector", add_connectors, 5),
-        ("integrationtype", add_types, 5),
-        ("syncrun", add_runs, 4),
-        ("event", add_events, 4),
+        ("workspace", add_workspaces, 7),
+        ("project", add_projects, 7),
+        ("connector", add_connectors, 7),
+        ("integrationtype", add_types, 7),
+        ("syncrun", add_runs, 6),
+        ("event", add_events, 6),
+        ("oauthclient", add_clients, 7),
+        ("token", add_tokens, 7),
     ],
 )
 def test_a_list_takes_the_same_statements_for_10_rows_and_for_200(
@@ -115,9 +144,9 @@ def test_a_list_takes_the_same_statements_for_10_rows_and_for_200(
 
 def test_the_list_of_connectors_takes_no_more_for_10000(browser: Client) -> None:
     make_fleet(1000, 10)
-    assert queries(browser, path_of("connector")) == 5
-    assert queries(browser, f"{path_of('connector')}?agrees=unknown&project__environment__exact=development") == 5
-    assert queries(browser, f"{path_of('connector')}?p=100") == 5
+    assert queries(browser, path_of("connector")) == 7
+    assert queries(browser, f"{path_of('connector')}?agrees=unknown&project__environment__exact=development") == 7
+    assert queries(browser, f"{path_of('connector')}?p=100") == 7
 
 
 def test_the_list_of_connectors_never_reads_imported_files(browser: Client, project: Project) -> None:
@@ -136,7 +165,7 @@ def test_a_projects_page_takes_the_same_statements_for_1_connector_and_for_40(
     page = "admin:connectors_project_change"
     few = queries(browser, reverse(page, args=[small.pk]))
     many = queries(browser, reverse(page, args=[large.pk]))
-    assert (few, many) == (10, 10)
+    assert (few, many) == (12, 12)
 
 
 def test_everything_cannot_be_put_on_one_page(browser: Client) -> None:
@@ -161,7 +190,7 @@ def kinds(rows: list[Any]) -> set[str]:
     ("agrees", "expected"),
     [
         ("yes", {"in_sync"}),
-        ("no", {"differs", "not_registered", "not_declared", "inactive"}),
+        ("no", {"differs", "not_registered", "not_declared", "inactive", "left_over"}),
         ("unknown", {"unknown"}),
         ("nonsense", set(State.values)),
     ],
@@ -320,6 +349,61 @@ def test_events_are_filtered_by_what_door_and_project(browser: Client, project: 
     assert listed(browser, "event", door="admin") == [two]
     assert listed(browser, "event", project__id__exact=project.pk) == [one]
     assert listed(browser, "event") == [two, one]
+
+
+@pytest.fixture
+def tokens(project: Project) -> dict[str, Token]:
+    """Tokens that stand differently, each named after its connector's type and account."""
+    broken = make_oauth_client(provider="slack", state="misconfigured")
+    past = dict.fromkeys(("refresh_at", "expires_at"), timezone.now())
+    made: dict[str, dict[str, Any]] = {
+        "fresh": {},
+        "due": past,
+        "expired": {**past, "refresh_at": None},
+        "failing": {"state": "failing"},
+        "misconfigured": {"oauth_client": broken},
+        "needs_consent": {"state": "needs_consent"},
+        "revoked": {"state": "revoked"},
+    }
+    return {
+        name: make_token(make_connector(project, name), account=f"{name}@acme.example", **values)
+        for name, values in made.items()
+    }
+
+
+@pytest.mark.parametrize("condition", [*Token.Condition.values, "attention"])
+def test_tokens_are_filtered_by_how_they_stand(condition: str, browser: Client, tokens: dict[str, Token]) -> None:
+    attention = ["expired", "failing", "misconfigured", "needs_consent"]
+    expected = attention if condition == "attention" else [condition]
+    assert listed(browser, "token", condition=condition) == [tokens[name] for name in expected]
+
+
+def test_tokens_are_filtered_by_provider_project_and_account(browser: Client, tokens: dict[str, Token]) -> None:
+    assert listed(browser, "token", provider="slack") == [tokens["misconfigured"]]
+    assert listed(browser, "token", account__icontains="failing@") == [tokens["failing"]]
+    other = make_token(make_connector(make_project("other")))
+    assert listed(browser, "token", connector__project__id__exact=other.connector.project_id) == [other]
+    assert listed(browser, "token", connector__project__workspace__id__exact=other.connector.project.workspace_id) == [
+        other
+    ]
+
+
+def test_connectors_are_filtered_by_the_token_that_is_held(browser: Client, tokens: dict[str, Token]) -> None:
+    make_connector(make_project("other"), "bare")
+    assert kinds(listed(browser, "connector", token="none")) == {"bare"}
+    assert kinds(listed(browser, "connector", token="needs_consent")) == {"needs_consent"}
+
+
+@pytest.mark.parametrize("words", ["failing@acme", "crm failing"])
+def test_tokens_are_found_by_account_project_and_type(words: str, browser: Client, tokens: dict[str, Token]) -> None:
+    assert listed(browser, "token", q=words) == [tokens["failing"]]
+
+
+def test_a_project_says_how_many_of_its_tokens_need_somebody(
+    browser: Client, project: Project, tokens: dict[str, Token]
+) -> None:
+    page = browser.get(reverse("admin:connectors_project_change", args=[project.pk])).content.decode()
+    assert "Tokens that need attention (4)" in page
 
 
 # --- Search and empty lists ---------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from connectors.models import Project
 from tests.admin.html import parse
 from tests.factories import make_fleet
 
-QUERIES = 5
-"""Session, user, the sidebar's badge, the number of rows, and the rows of one page."""
+QUERIES = 7
+"""Session, user, the sidebar's two badges (three counts), the number of rows, and the rows of one page."""
 
 
 def address(model: str) -> str:

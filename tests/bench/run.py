@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import admin_list, export, places, sync
+from tests.bench import admin_list, export, places, refresh, sync
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "sync": sync.measure,
     "export": export.measure,
     "admin": admin_list.measure,
+    "refresh": refresh.measure,
 }
 
 

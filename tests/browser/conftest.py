@@ -16,6 +16,7 @@ from connectors.core.base44.emulator import Emulator
 from tests import factories
 from tests.browser import harness, scene
 from tests.browser.harness import View, Watched
+from tests.servers.worker import Worker, worker
 
 # Playwright's synchronous interface runs an event loop in this thread, and Django takes that for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -67,3 +68,10 @@ def open_window(browser: Browser, live_server: LiveServer) -> Iterator[OpenWindo
             return stack.enter_context(harness.window(browser, live_server.url, view, user, javascript=javascript))
 
         yield open_one
+
+
+@pytest.fixture
+def running_worker(admin: User) -> Iterator[Worker]:
+    """A worker on the database of this test."""
+    with worker() as started:
+        yield started

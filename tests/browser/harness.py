@@ -28,7 +28,9 @@ CHROMIUM_OPTIONS = [
     "--metrics-recording-only",
 ]
 MARK_CONTROLS = (Path(__file__).parent / "controls.js").read_text()
-SETTLED = "() => !document.documentElement.hasAttribute('x-cloak') && !document.querySelector('.htmx-request')"
+# Between two pages a document has no element yet: it has to be complete before anything can be said of it.
+SETTLED = """() => document.readyState === 'complete'
+    && !document.documentElement.hasAttribute('x-cloak') && !document.querySelector('.htmx-request')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,19 @@ def launch(playwright: Playwright, path: str) -> Browser:
 
 
 @contextmanager
-def window(browser: Browser, base: str, view: View, user: User | None, *, javascript: bool = True) -> Iterator[Watched]:
-    """A fresh window in which `user` is logged in; None looks at the portal from outside."""
+def window(
+    browser: Browser,
+    base: str,
+    view: View,
+    user: User | None,
+    *,
+    javascript: bool = True,
+    elsewhere: tuple[str, ...] = (),
+) -> Iterator[Watched]:
+    """A fresh window in which `user` is logged in; None looks at the portal from outside.
+
+    Asking anybody but the portal is a fault, unless the address begins with one of `elsewhere`.
+    """
     context = browser.new_context(
         viewport={"width": view.width, "height": view.height},
         color_scheme=view.scheme,
@@ -118,7 +131,7 @@ def window(browser: Browser, base: str, view: View, user: User | None, *, javasc
     try:
         if user is not None:
             _log_in(context, base, user)
-        yield _watch(context, base, view)
+        yield _watch(context, base, view, elsewhere)
     finally:
         context.close()
 
@@ -130,12 +143,13 @@ def _log_in(context: BrowserContext, base: str, user: User) -> None:
     context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base}])
 
 
-def _watch(context: BrowserContext, base: str, view: View) -> Watched:
+def _watch(context: BrowserContext, base: str, view: View, elsewhere: tuple[str, ...]) -> Watched:
     page = context.new_page()
     watched = Watched(page, base, view)
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        theirs = message.location["url"].startswith(elsewhere) if elsewhere else False
+        if message.type in ("error", "warning") and not theirs:
             watched.faults.append(f"{message.type}: {_one_line(message.text)}")
 
     def on_response(response: Response) -> None:
@@ -143,7 +157,7 @@ def _watch(context: BrowserContext, base: str, view: View) -> Watched:
             watched.faults.append(f"{response.url.removeprefix(base)} answered {response.status}")
 
     def outside(url: str) -> None:
-        if not url.startswith((base, "data:", "blob:", "about:")):
+        if not url.startswith((base, "data:", "blob:", "about:", *elsewhere)):
             watched.faults.append(f"asked somebody else: {url}")
 
     page.on("console", on_console)

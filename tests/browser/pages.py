@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector
+from connectors.models import Connector, OAuthClient
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -22,8 +22,12 @@ NO_PAGES = {
     "project_export_many",
     "project_sync",
     "connector_authorise_status",
+    "consentlink_withdraw",
     "syncrun_live_steps",
     "syncrun_cancel",
+    "oauthclient_check",
+    "token_introspect",
+    "token_refresh",
     "workspace_discover_apps",
     "workspace_device_login_poll",
     "workspace_verify",
@@ -53,6 +57,14 @@ def _of_connector(page: str) -> Callable[[Scene], str]:
     return lambda scene: reverse(f"admin:connectors_connector_{page}", args=[scene.example(Connector)])
 
 
+def _of_client(slug: str) -> Callable[[Scene], str]:
+    return lambda scene: reverse("admin:connectors_oauthclient_change", args=[OAuthClient.objects.get(slug=slug).pk])
+
+
+def _of_link(page: str, link: str) -> Callable[[Scene], str]:
+    return lambda scene: reverse(f"consent_link_{page}", args=[scene.links[link]])
+
+
 EXTRA: list[Look] = [
     Look("dashboard", lambda scene: "/admin/"),
     Look("login", lambda scene: "/accounts/login/", anonymous=True),
@@ -62,6 +74,12 @@ EXTRA: list[Look] = [
     Look("not-found", lambda scene: "/admin/nothing/here/", status=404),
     Look("connector-history", _of_connector("history")),
     Look("connector-delete", _of_connector("delete")),
+    Look("oauthclient-add-microsoft", lambda scene: "/admin/connectors/oauthclient/add/?provider=microsoft"),
+    Look("oauthclient-misconfigured", _of_client("hubspot-old")),
+    Look("consent-page", _of_link("page", "page")),
+    Look("consent-done", _of_link("result", "done")),
+    Look("consent-fewer", _of_link("result", "fewer")),
+    Look("consent-withdrawn", lambda scene: "/consent/over/withdrawn/", anonymous=True, status=410),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]

@@ -14,7 +14,19 @@ from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.base44.emulator import Emulator
 from connectors.flows.catalogue import load_catalogue
 from connectors.flows.events import record_event
-from connectors.models import Connector, IntegrationType, Project, SyncRun, SyncStep, Workspace
+from connectors.models import (
+    Authorisation,
+    Connector,
+    ConsentLink,
+    IntegrationType,
+    OAuthClient,
+    Project,
+    SyncRun,
+    SyncStep,
+    Token,
+    TokenRefresh,
+    Workspace,
+)
 from tests import factories
 
 State = Connector.SyncState
@@ -57,11 +69,12 @@ FEATURED = ["gmail", "slackbot", "googlecalendar", "github", "salesforce", "noti
 
 @dataclass
 class Scene:
-    """Who and what is there. `examples` names the row that shows most of a model's page."""
+    """Who and what is there. `examples` names the row that shows most of a model's page, `links` consent links."""
 
     admin: User
     emulator: Emulator
     examples: dict[type[Model], object] = field(default_factory=dict)
+    links: dict[str, int] = field(default_factory=dict)
 
     @property
     def projects(self) -> list[int]:
@@ -94,6 +107,8 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Project] = Project.objects.get(slug="support-desk").pk
     scene.examples[Connector] = Connector.objects.get(project__slug="support-desk", integration_type="gmail").pk
     scene.examples[SyncRun] = _applied(Project.objects.get(slug="support-desk"), ada, now).pk
+    scene.examples[Token] = _tokens(ada, now).pk
+    scene.examples[ConsentLink] = _consent_links(admin, scene.links, now).pk
     scene.examples[IntegrationType] = "gmail"
     scene.examples[Workspace] = workspaces["Northwind"].pk
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
@@ -218,6 +233,108 @@ def _applied(project: Project, actor: Actor, now: dt.datetime) -> SyncRun:
         for position, (type_, action, state, message) in enumerate(outcomes)
     )
     return run
+
+
+def _tokens(actor: Actor, now: dt.datetime) -> Token:
+    """A token for every second connector of Google's, Slack's and HubSpot's, in every condition there is."""
+    clients = {
+        "google": factories.make_oauth_client("google-main", name="Google main"),
+        "slack": factories.make_oauth_client("slack-main", provider="slack", name="Slack main"),
+        "hubspot": factories.make_oauth_client(
+            "hubspot-old",
+            provider="hubspot",
+            name="HubSpot old",
+            state="misconfigured",
+            state_note="HubSpot does not accept the client's secret.",
+        ),
+    }
+    of_type = {"gmail": "google", "googlecalendar": "google", "slackbot": "slack", "hubspot": "hubspot"}
+    rows = Connector.objects.filter(integration_type__in=of_type).select_related("project").order_by("pk")
+    held = [
+        _token(row, clients[of_type[row.integration_type_id]], actor, number, now) for number, row in enumerate(rows)
+    ]
+    _history(held[0], actor, now)
+    return held[0]
+
+
+def _consent_links(admin: User, links: dict[str, int], now: dt.datetime) -> ConsentLink:
+    """Tokens that end soon, for their client is in testing mode; and a consent link in each state but the used."""
+    testing = factories.make_oauth_client("google-test", name="Google test", is_testing=True)
+    calendars = Token.objects.filter(connector__integration_type="googlecalendar")
+    calendars.update(oauth_client=testing, authorised_at=now - dt.timedelta(days=5), state="fresh", failures=0)
+    opened = {"claimed_by": admin, "claimed_at": now - dt.timedelta(minutes=20), "created_by": admin}
+    gmail = Connector.objects.get(project__slug="support-desk", integration_type="gmail")
+    note = "Please use the support inbox, not your own."
+    link = factories.make_consent_link(gmail, oauth_client=testing, note=note, **opened)
+    links["page"] = link.pk
+    for name, outcome, message in [
+        ("done", "connected", "Connected as support@example.com, with every scope that was asked for."),
+        ("fewer", "fewer_scopes", f"Connected, but not with everything that was asked for. Missing: {GMAIL[1]}."),
+    ]:
+        links[name] = factories.make_consent_link(gmail, oauth_client=testing, **opened).pk
+        Authorisation.objects.create(
+            state_hash=name,
+            connector=gmail,
+            oauth_client=testing,
+            consent_link_id=links[name],
+            user=admin,
+            outcome=outcome,
+            message=message,
+            account="support@example.com",
+            created_at=now,
+            expires_at=now,
+        )
+    waiting = Connector.objects.filter(consent="needed").order_by("pk")
+    states: list[dict[str, Any]] = [{"created_by": admin}, opened, {"revoked_at": now}]
+    for row, values in zip(waiting, states, strict=False):
+        factories.make_consent_link(row, **values)
+    return link
+
+
+_CONDITIONS: list[dict[str, Any]] = [
+    {"granted_scopes": GMAIL[:1], "details": {"hosted_domain": "example.com"}},
+    {"granted_scopes": None},
+    {"state": "failing", "failures": 3, "last_error": "The provider answered 503. It is tried again."},
+    {"granted_scopes": [], "state": "needs_consent", "last_error": "The provider no longer accepts the consent."},
+]
+
+
+def _token(row: Connector, client: OAuthClient, actor: Actor, number: int, now: dt.datetime) -> Token:
+    ends = now + dt.timedelta(minutes=7 * number + 11)
+    values: dict[str, Any] = {
+        "asked_scopes": row.scopes,
+        "account": f"{'support' if number % 3 else 'team'}@example.com",
+        "account_id": f"account-{number % 3}",
+        "authorised_at": now - dt.timedelta(days=12 + number),
+        "authorised_by_id": actor.user_id,
+        "authorised_by_label": actor.label,
+        "refreshed_at": now - dt.timedelta(minutes=48),
+        "refresh_count": 290,
+        "expires_at": ends,
+        "refresh_at": ends - dt.timedelta(minutes=12),
+    }
+    return factories.make_token(row, oauth_client=client, **{**values, **_CONDITIONS[number % len(_CONDITIONS)]})
+
+
+def _history(token: Token, actor: Actor, now: dt.datetime) -> None:
+    """Refreshes of half a day, two of which failed, and who tried to authorise the connector."""
+    for hour in reversed(range(12)):
+        at, failed = now - dt.timedelta(hours=hour, minutes=3), hour in (4, 5)
+        note = "Google answered 503. It is tried again." if failed else ""
+        outcome, ends = ("transient", None) if failed else ("ok", at + dt.timedelta(hours=1))
+        TokenRefresh.objects.create(token=token, at=at, outcome=outcome, note=note, took_ms=184 + hour, expires_at=ends)
+    for number, (outcome, words) in enumerate({"denied": "Nobody agreed.", "connected": ""}.items()):
+        Authorisation.objects.create(
+            state_hash=f"state-{number}",
+            connector=token.connector,
+            oauth_client=token.oauth_client,
+            user=User.objects.get(username=actor.label),
+            outcome=outcome,
+            message=words,
+            account="" if outcome == "denied" else token.account,
+            created_at=token.authorised_at,
+            expires_at=token.authorised_at,
+        )
 
 
 def _events(actor: Actor) -> None:

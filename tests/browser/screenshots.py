@@ -1,6 +1,6 @@
 """Pictures of every page in every view: `python -m tests.browser.screenshots FOLDER [--docs] [pytest options]`.
 
-With --docs the four that the documentation shows are copied to docs/screenshots/.
+With --docs those that the documentation shows are copied to docs/screenshots/.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ DOCS = {
     "connectors": "connector-list-dark-wide",
     "connector": "connector-change-light-wide",
     "plan": "project-plan-dark-wide",
+    "authorise": "connector-authorise-light-wide",
+    "token": "token-change-light-wide",
+    "consent-desk": "connector-desk-dark-wide",
 }
 """Name in docs/screenshots/ -> name of the picture."""
 

@@ -16,7 +16,7 @@ from connectors.models import Connector, Project, Workspace
 from tests.browser.conftest import OpenWindow
 from tests.browser.harness import Watched
 from tests.factories import SHELL, make_project, make_workspace
-from tests.servers.worker import Worker, worker
+from tests.servers.worker import Worker
 
 pytestmark = pytest.mark.browser
 
@@ -47,13 +47,6 @@ def shop(admin: User, base44: Emulator) -> Project:
     project = make_project("shop", workspace=workspace, app_id=APP)
     apply_import(plan_import(project, locate_file("slackbot.jsonc", FILE)), SHELL)
     return project
-
-
-@pytest.fixture
-def running_worker(shop: Project) -> Iterator[Worker]:
-    """A worker on the database of this test."""
-    with worker() as started:
-        yield started
 
 
 def test_look_plan_apply_consent_and_export(

@@ -35,6 +35,7 @@ def focus_on(window: Watched, name: str) -> None:
 def test_the_palette_opens_finds_a_row_and_goes_there_by_keyboard_alone(window: Watched) -> None:
     window.open("/admin/")
     window.page.keyboard.press("Control+k")
+    expect(window.page.locator("#search-input-command")).to_be_focused()
     window.page.keyboard.type("gmail support")
     expect(window.page.locator("#command-results-list li")).to_have_count(1)
     window.page.keyboard.press("Enter")
@@ -64,6 +65,7 @@ def test_closing_the_palette_brings_the_focus_back(window: Watched) -> None:
 def test_a_search_without_a_match_says_so(window: Watched) -> None:
     window.open("/admin/")
     window.page.keyboard.press("Control+k")
+    expect(window.page.locator("#search-input-command")).to_be_focused()
     window.page.keyboard.type("zzzz")
     expect(window.page.locator("#command-results-note")).to_contain_text("Nothing matches")
 

@@ -20,7 +20,9 @@ from connectors.core.errors import ApiError, CredentialError, Refused
 from connectors.flows.connect import client_for
 from connectors.flows.credentials import (
     clear_credential,
+    due_device_logins,
     finish_device_login,
+    refresh_device_login,
     refresh_device_tokens,
     set_token,
     start_device_login,
@@ -210,3 +212,22 @@ def test_a_login_about_to_end_renews_itself_at_base44(base44: Emulator, live_wor
     assert live_workspace.credential.reveal() != before
     assert live_workspace.credential_expires_at is not None
     assert live_workspace.credential_expires_at > timezone.now()
+
+
+@pytest.mark.django_db
+def test_a_login_is_due_shortly_before_its_end_and_not_once_it_is_over() -> None:
+    workspace, _ = signed_in()
+    now = timezone.now()
+    assert due_device_logins(now) == [workspace.pk]
+    Workspace.objects.update(credential_expires_at=now + dt.timedelta(minutes=6))
+    assert due_device_logins(now) == []
+    Workspace.objects.update(credential_expires_at=now, credential_state=Workspace.CredentialState.REFUSED)
+    assert due_device_logins(now) == []
+
+
+@pytest.mark.django_db
+def test_a_due_login_is_renewed_before_anybody_needs_it() -> None:
+    workspace, _ = signed_in()
+    refresh_device_login(workspace.pk, renew=lambda url, tokens: NEXT)
+    assert Workspace.objects.get(pk=workspace.pk).credential.reveal() == "access-2"
+    assert due_device_logins(timezone.now()) == []

@@ -6,8 +6,8 @@ import pytest
 
 from connectors.core.errors import Refused
 from connectors.flows.forget import forget_project
-from connectors.models import Connector, Event, Project, SyncRun
-from tests.factories import SHELL, make_connector
+from connectors.models import Connector, Event, Project, SyncRun, Token
+from tests.factories import SHELL, make_connector, make_token
 
 
 def test_forgetting_a_project_takes_its_connectors_and_runs(project: Project) -> None:
@@ -33,3 +33,12 @@ def test_a_project_with_a_run_under_way_stays(project: Project) -> None:
     with pytest.raises(Refused, match="under way"):
         forget_project(project, SHELL)
     assert Project.objects.filter(pk=project.pk).exists()
+
+
+def test_tokens_that_go_with_a_project_are_on_record(project: Project) -> None:
+    make_token(make_connector(project, "gmail", ["a"]), account="bea@acme.example")
+    make_token(make_connector(project, "slack", ["a"]), state=Token.State.REVOKED)
+    forget_project(project, SHELL)
+    event = Event.objects.get(verb="token.forgotten")
+    assert event.before == {"account": "bea@acme.example"}
+    assert "stays valid" in event.note

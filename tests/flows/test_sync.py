@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from connectors.core.base44.emulator import Emulator
 from connectors.flows import sync
-from connectors.models import Connector, Event, Project, SyncRun, Workspace
-from tests.factories import SHELL, make_connector, make_project, make_workspace
+from connectors.models import Connector, Event, Project, SyncRun, Token, Workspace
+from tests.factories import SHELL, make_connector, make_project, make_token, make_workspace
 
 from .conftest import APP
 
@@ -175,3 +175,17 @@ class TestDueProjects:
     def test_projects_without_a_usable_credential_are_left_alone(self) -> None:
         make_project(workspace=make_workspace())
         assert sync.claim_due_projects(timezone.now(), dt.timedelta(hours=1)) == []
+
+
+def test_a_connector_that_is_gone_everywhere_stays_in_sight_while_the_portal_holds_its_token(
+    base44: Emulator, live_project: Project
+) -> None:
+    token = make_token(make_connector(live_project, "gmail", ["a"], registered=["a"], is_declared=False))
+    make_connector(live_project, "notion", [], registered=[], is_declared=False)
+    sync.sync_projects([live_project], SHELL)
+    row = live_project.connectors.get()
+    assert (row.integration_type_id, row.sync_state, row.needs_attention) == ("gmail", SyncState.LEFT_OVER, True)
+    assert "revoke" in row.sync_note
+    Token.objects.filter(pk=token.pk).update(state=Token.State.REVOKED)
+    sync.sync_projects([live_project], SHELL)
+    assert not live_project.connectors.exists()

@@ -87,6 +87,18 @@ def test_a_project_that_fails_and_waits_is_listed_once(operator: User) -> None:
     assert len(context_for(operator)["attention"]) == 1
 
 
+def test_what_waits_for_consent_and_what_ends_soon_lead_to_their_pages(operator: User, client: Client) -> None:
+    project = factories.make_project()
+    factories.make_connector(project, "slack", consent="needed")
+    testing = factories.make_oauth_client(provider="google", is_testing=True)
+    factories.make_token(factories.make_connector(project, "gmail"), oauth_client=testing)
+    client.force_login(operator)
+    page = client.get("/admin/").content.decode()
+    assert context_for(operator)["oauth"] == {"waiting": 1, "ending": 1, "days": 14}
+    assert reverse("admin:connectors_connector_desk") in page
+    assert "1 token ends within 14 days" in page
+
+
 def test_runs_are_counted_as_done_or_failed(operator: User) -> None:
     project = factories.make_project()
     for state in [SyncRun.State.DONE, SyncRun.State.FAILED, SyncRun.State.INTERRUPTED]:
@@ -116,5 +128,5 @@ def test_the_number_of_queries_does_not_grow(
     factories.make_fleet(projects, 5)
     Connector.objects.update(needs_attention=True, sync_state=State.DIFFERS)
     client.force_login(operator)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(15):
         client.get("/admin/")

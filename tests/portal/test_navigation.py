@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 
 from connectors.models import Connector
-from portal.navigation import attention_badge, navigation
+from portal.navigation import attention_badge, consent_badge, navigation
 from tests import factories
 
 
@@ -35,6 +35,10 @@ def test_a_superuser_sees_every_page(operator: User) -> None:
         "Projects",
         "Connectors",
         "Catalogue",
+        "OAuth clients",
+        "Tokens",
+        "Consent desk",
+        "Forecast",
         "Sync runs",
         "Activity",
         "Users",
@@ -52,6 +56,18 @@ def test_the_page_of_a_row_belongs_to_its_list(operator: User) -> None:
     groups = navigation(request_of(operator, "/admin/connectors/connector/5/change/"))
     active = [item["title"] for group in groups for item in group["items"] if item.get("active")]
     assert active == ["Connectors"]
+
+
+def test_a_page_below_the_address_of_a_list_is_a_line_of_its_own(operator: User) -> None:
+    groups = navigation(request_of(operator, "/admin/connectors/connector/desk/"))
+    active = [item["title"] for group in groups for item in group["items"] if item.get("active")]
+    assert active == ["Consent desk"]
+
+
+def test_the_desks_badge_counts_what_waits_for_consent(operator: User, stranger: User) -> None:
+    factories.make_connector(factories.make_project(), "gmail", consent="needed")
+    assert consent_badge(request_of(operator)) == "1"
+    assert consent_badge(request_of(stranger)) == ""
 
 
 def test_the_badge_counts_connectors_that_need_somebody(operator: User) -> None:

@@ -7,22 +7,19 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import tarfile
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests import needs
+from tests.servers.npm import CACHE, new_folder, npm
 
 CLI = "base44@0.1.18"
 CLI_SHA512 = "hEdlhAeieHN3EG/c4KpTN6cz1iRyfeO+gloprkGlYy1x7CIhyFDiM2CwfhegZpJuMPbojXrFprLBq0AFR+oc4g=="
 """Of the package's archive, in base64 as npm states it: what we test against must not change unseen."""
 SDK = "@base44/sdk@0.8.50"
-CACHE = Path(os.environ.get("PORTAL_NPM_CACHE") or Path(__file__).resolve().parents[2] / ".cache" / "npm")
 TIMEOUT = 60
 FAR_AHEAD = 365 * 24 * 3600
 
@@ -129,8 +126,9 @@ def cli_folder() -> Path:
     """The unpacked CLI; the running test is skipped (or fails, as PORTAL_TEST_REQUIRE says) when npm can't get it."""
     target = CACHE / CLI
     if not (target / "package").is_dir():
-        with _new_folder(target) as folder:
-            archive = folder / _npm("pack", CLI, "--silent", folder=folder).strip().splitlines()[-1]
+        with new_folder(target) as folder:
+            printed = npm("pack", CLI, "--silent", folder=folder, need="cli", what=CLI)
+            archive = folder / printed.strip().splitlines()[-1]
             digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
             if digest != CLI_SHA512:
                 raise AssertionError(f"{CLI} is not the archive that these tests were written for")
@@ -144,40 +142,8 @@ def sdk_folder() -> Path:
     """A folder whose node_modules holds the SDK; a missing one skips or fails as for the CLI."""
     target = CACHE / SDK.replace("/", "+")
     if not (target / "node_modules").is_dir():
-        with _new_folder(target) as folder:
+        with new_folder(target) as folder:
             (folder / "package.json").write_text('{"private": true, "type": "module"}')
-            _npm("install", SDK, "--ignore-scripts", "--no-audit", "--no-fund", "--silent", folder=folder)
+            options = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+            npm("install", SDK, *options, folder=folder, need="cli", what=SDK)
     return target
-
-
-class _new_folder:  # noqa: N801 - reads as a function
-    """A scratch folder that becomes `target` at the end, so that a broken download leaves nothing behind."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __enter__(self) -> Path:
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(dir=self.target.parent))
-        return self.folder
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        # another test process may have been faster: then its folder is as good
-        if kind is None and not self.target.exists():
-            self.folder.replace(self.target)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _npm(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        ["npm", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode != 0:
-        needs.require("cli", f"npm could not fetch what {arguments[1]} needs")
-    return done.stdout

@@ -40,8 +40,12 @@ def ask(
     token: str = "",
     form: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
+    timeout: float = TIMEOUT,
 ) -> Reply:
-    """Send one request: `body` as JSON, or `form` as a form (lists repeat the name). Raises what http.client raises."""
+    """Send one request: `body` as JSON, or `form` as a form (lists repeat the name). Raises what http.client raises.
+
+    `timeout` is in seconds, for each wait.
+    """
     sent = {"Authorization": f"Bearer {token}"} if token else {}
     payload: bytes | None = None
     if form is not None:
@@ -51,7 +55,7 @@ def ask(
         payload = json.dumps(body).encode()
         sent["Content-Type"] = "application/json"
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(method, path, payload, sent | dict(headers or {}))
         answer = connection.getresponse()

@@ -35,23 +35,27 @@ def database_url() -> str:
     return f"postgres://{values['USER']}{password}@{values['HOST']}:{values['PORT'] or 5432}/{values['NAME']}"
 
 
+def portal_environment() -> dict[str, str]:
+    """The environment of a process of the portal that shares the test's database, broker, keys and files."""
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "DATABASE_URL": database_url(),
+        "PORTAL_DATA_DIR": str(settings.PORTAL_DATA_DIR),
+        "REDIS_PREFIX": settings.REDIS_PREFIX,
+        "REDIS_URL": settings.REDIS_URL,
+    }
+
+
 class Worker:
     """One worker process; `kill` is kill -9."""
 
     def __init__(self, concurrency: int = 2) -> None:
-        env = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-            "DATABASE_URL": database_url(),
-            "PORTAL_DATA_DIR": str(settings.PORTAL_DATA_DIR),
-            "REDIS_PREFIX": settings.REDIS_PREFIX,
-            "REDIS_URL": settings.REDIS_URL,
-        }
         command = [sys.executable, "-m", "celery", "-A", "portal", "worker", "-P", "threads", "-c", str(concurrency)]
         command += ["-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         self.log: list[str] = []
         self._ready = threading.Event()
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=ROOT, env=portal_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -14,21 +14,30 @@ from django.urls import URLPattern
 from connectors.admin.pages import (
     consent,
     consents,
+    desk,
     device_login,
     discover,
     export_files,
+    forecast,
     import_files,
     import_many,
+    oauth_client,
+    oauth_support,
     plan,
     plan_many,
     pull,
+    revoke,
     run,
+    token,
 )
 
 _MODULES = {
     "project": (plan, plan_many, pull, import_files, import_many, export_files, consents),
-    "connector": (consent,),
+    "connector": (consent, desk),
+    "integrationtype": (oauth_support,),
+    "oauthclient": (oauth_client,),
     "syncrun": (run,),
+    "token": (token, revoke, forecast),
     "workspace": (discover, device_login),
 }
 

@@ -16,18 +16,18 @@ from django.views.decorators.debug import sensitive_variables
 from pydantic import SecretStr
 
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, actor_of, draw, fragment, require, route, visible
+from connectors.admin.pages.own_client import own_client
 from connectors.admin.pages.scopes import chips
-from connectors.core.errors import PortalError, Refused
+from connectors.core.errors import PortalError
 from connectors.core.specs import STRIPE
 from connectors.flows.connect import client_for
-from connectors.flows.consent import GIVE_UP_AFTER, ask_consent
+from connectors.flows.consent import GIVE_UP_AFTER, ask_consent, refuse_without_page
+from connectors.flows.consent_links import LIFETIME
 from connectors.models import Connector
 from connectors.tasks import watch_consent
 
 Consent = Connector.Consent
 State = Connector.SyncState
-
-NO_CONSENT_FOR_STRIPE = "Stripe has no consent page: Base44 sets it up when a plan is applied."
 
 
 def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
@@ -58,8 +58,7 @@ def status(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
 
 @sensitive_variables("link")
 def _ask(model_admin: ModelAdmin[Any], request: HttpRequest, connector: Connector) -> HttpResponse:
-    if connector.integration_type_id == STRIPE:
-        raise Refused(NO_CONSENT_FOR_STRIPE)
+    refuse_without_page(connector)
     link = ask_consent(connector, client_for(connector.project.workspace), actor_of(request))
     if link is None:
         messages.success(request, f"Base44 has {connector.integration_type} connected already: nobody has to agree.")
@@ -93,8 +92,10 @@ def _draw(
         link=link,
         problem=problem,
         is_stripe=connector.integration_type_id == STRIPE,
+        link_days=LIFETIME.days,
         minutes=int(GIVE_UP_AFTER.total_seconds() // 60),
         may_authorise=request.user.has_perm(CHANGE_CONNECTOR),
+        **own_client(connector),
         **_outcome(connector),
     )
     answer["Cache-Control"] = "no-store"

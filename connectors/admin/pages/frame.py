@@ -22,6 +22,8 @@ Row = TypeVar("Row", bound=Model)
 CHANGE_PROJECT = "connectors.change_project"
 """Apply, pull, import, cancel: whoever may change a project may change what it declares and what Base44 has of it."""
 CHANGE_CONNECTOR = "connectors.change_connector"
+CHANGE_TOKEN = "connectors.change_token"  # noqa: S105 - the name of a permission
+DELETE_TOKEN = "connectors.delete_token"  # noqa: S105 - the name of a permission
 ADD_PROJECT = "connectors.add_project"
 CHANGE_WORKSPACE = "connectors.change_workspace"
 

@@ -1,0 +1,111 @@
+"""Addresses with secrets in them leave none in logs and error reports."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from typing import Any
+
+import pytest
+from django.test import RequestFactory, override_settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from portal.access_log import AccessLogger
+from portal.error_report import Report
+from portal.log_format import JsonFormatter
+from portal.redaction import RedactingFilter, redacted
+
+VALUES = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~%", min_size=20, max_size=60)
+MARK = secrets.token_urlsafe(24)
+
+
+@pytest.mark.parametrize("name", ["code", "state", "access_token", "refresh_token", "id_token", "client_secret"])
+@settings(max_examples=25)
+@given(value=VALUES)
+def test_the_value_of_a_telling_name_is_hidden(name: str, value: str) -> None:
+    hidden = redacted(f"GET /oauth/idp/callback/?page=1&{name}={value}&iss=https://idp.example HTTP/1.1")
+    assert f"={value}" not in hidden
+    assert "page=1" in hidden
+    assert "iss=https://idp.example" in hidden
+
+
+def test_a_one_use_link_is_hidden() -> None:
+    assert MARK not in redacted(f"Forbidden: /consent/{MARK}/")
+
+
+def test_a_query_dictionary_is_hidden() -> None:
+    assert MARK not in redacted(f"<QueryDict: {{'state': ['{MARK}'], 'code': ['{MARK}']}}>")
+
+
+@given(st.text())
+def test_other_text_stays_as_it_is(text: str) -> None:
+    assert redacted(text) == text or "=" in text or ":" in text or "/consent/" in text
+
+
+def test_a_log_record_is_cleaned_with_its_arguments() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s %s", ("GET", f"/callback/?code={MARK}"), None)
+    assert RedactingFilter().filter(record)
+    assert MARK not in record.getMessage()
+    assert "GET" in record.getMessage()
+
+
+def test_the_access_log_of_the_web_server_is_cleaned() -> None:
+    class Answer:
+        status, sent = "302 Found", 0
+        headers: dict[str, str] = {}
+
+    class Time:
+        seconds, microseconds = 0, 1
+
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": "GET",
+        "RAW_URI": f"/oauth/idp/callback/?code={MARK}&state={MARK}",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "QUERY_STRING": f"code={MARK}&state={MARK}",
+        "HTTP_REFERER": f"https://idp.example/?state={MARK}",
+    }
+    logger = AccessLogger.__new__(AccessLogger)
+    assert MARK not in str(logger.atoms(Answer(), {}, environ, Time()))
+
+
+def test_the_traceback_of_a_log_record_is_cleaned() -> None:
+    try:
+        raise ValueError(f"no route to /callback/?code={MARK}")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "It failed", None, sys.exc_info())
+    RedactingFilter().filter(record)
+    for style in (logging.Formatter(), JsonFormatter()):
+        assert "no route to" in style.format(record)
+        assert MARK not in style.format(record)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("name", ["secret", "token", "password"])
+def test_an_error_report_holds_nothing_that_was_typed_as_a_secret(name: str, *, debug: bool) -> None:
+    request = RequestFactory().post("/admin/", {name: f" {MARK} ", "plan": "pro-plan"})
+    typed = request.POST[name].strip()
+    try:
+        raise ValueError("something broke")
+    except ValueError:
+        with override_settings(DEBUG=debug):
+            report = Report(request, *sys.exc_info())
+            text = report.get_traceback_html() + report.get_traceback_text()
+    assert typed not in text
+    assert "pro-plan" in text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("form", ["html", "text"])
+def test_an_error_report_holds_nothing_of_the_address(form: str, *, debug: bool) -> None:
+    request = RequestFactory().get("/oauth/idp/callback/", {"code": MARK, "state": MARK})
+    held_in_a_variable = request.GET["code"]
+    try:
+        raise ValueError("something broke")
+    except ValueError:
+        with override_settings(DEBUG=debug):
+            report = Report(request, *sys.exc_info())
+            text = report.get_traceback_html() if form == "html" else report.get_traceback_text()
+    assert held_in_a_variable not in text
+    assert "something broke" in text
