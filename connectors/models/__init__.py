@@ -1,27 +1,47 @@
 """Rows: what is true of one of them stands in the model, questions on many in its QuerySet."""
 
+from .alert import AlertDelivery, AlertRoute, Incident, Severity
 from .authorisation import Authorisation, ConsentLink
+from .catalogue_scope import CatalogueScope
 from .connector import Connector
 from .event import Event
 from .fields import Sealed
 from .integration_type import IntegrationType
+from .ledger import LedgerEntry, ScopePeriod, Sensitivity
 from .oauth_client import OAuthClient
+from .policy import PolicyException, PolicyFinding, PolicyRule
 from .project import Project
 from .rate_budget import RateBudget
+from .review import ReviewCampaign, ReviewItem
+from .saved_view import SavedView
 from .sync_run import SyncRun, SyncStep
 from .token import Token, TokenRefresh
 from .workspace import Workspace
 
 __all__ = [
+    "AlertDelivery",
+    "AlertRoute",
     "Authorisation",
+    "CatalogueScope",
     "Connector",
     "ConsentLink",
     "Event",
+    "Incident",
     "IntegrationType",
+    "LedgerEntry",
     "OAuthClient",
+    "PolicyException",
+    "PolicyFinding",
+    "PolicyRule",
     "Project",
     "RateBudget",
+    "ReviewCampaign",
+    "ReviewItem",
+    "SavedView",
+    "ScopePeriod",
     "Sealed",
+    "Sensitivity",
+    "Severity",
     "SyncRun",
     "SyncStep",
     "Token",

@@ -24,6 +24,10 @@ class ConnectorQuerySet(VisibleQuerySet["Connector"]):
     def drifting(self) -> ConnectorQuerySet:
         return self.filter(sync_state__in=Connector.DRIFT_STATES)
 
+    def without_ledger(self) -> ConnectorQuerySet:
+        """Those whose ledger entries are still to be made, because the rules changed or they came round the flows."""
+        return self.filter(ledger_at=None)
+
     def needing_attention(self) -> ConnectorQuerySet:
         return self.filter(needs_attention=True)
 
@@ -135,6 +139,16 @@ class Connector(models.Model):
     registered_at = models.DateTimeField(
         _("last seen"), null=True, blank=True, editable=False, help_text=_("When Base44's list was last compared.")
     )
+    repository_scopes = models.JSONField(
+        _("repository scopes"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("What its file said when the repository was last read; None: there was no file."),
+    )
+    repository_read_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When its project's files were last read; None: never.")
+    )
     sync_state = models.CharField(
         _("sync"), max_length=20, choices=SyncState.choices, default=SyncState.UNKNOWN, editable=False, db_index=True
     )
@@ -146,6 +160,7 @@ class Connector(models.Model):
     consent_connection_id = models.CharField(max_length=200, blank=True, editable=False)
     consent_note = models.CharField(max_length=300, blank=True, editable=False)
     consent_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    consent_asked_by = models.CharField(max_length=200, blank=True, editable=False)
     consent_polled_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_set_scopes = models.JSONField(
         null=True,
@@ -159,6 +174,9 @@ class Connector(models.Model):
     )
     source = models.BinaryField(null=True, blank=True, editable=False, help_text=_("That file, byte for byte."))
     source_read_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ledger_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When its ledger entries were last made; None: make them.")
+    )
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
@@ -179,6 +197,7 @@ class Connector(models.Model):
             models.Index(
                 fields=["consent_polled_at"], name="connector_consent_pending", condition=Q(consent="pending")
             ),
+            models.Index(fields=["id"], name="connector_no_ledger", condition=Q(ledger_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

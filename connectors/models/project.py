@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -25,6 +27,14 @@ def validate_connectors_dir(value: str) -> None:
     parts = value.split("/")
     if "\\" in value or value.startswith("/") or any(part in ("", ".", "..") for part in parts):
         raise ValidationError(_("Enter a folder inside the repository, like base44/connectors."))
+
+
+_TAG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,39}")
+
+
+def validate_tags(value: object) -> None:
+    if not isinstance(value, list) or not all(isinstance(tag, str) and _TAG.fullmatch(tag) for tag in value):
+        raise ValidationError(_("Tags are short words of small letters, digits, - _ and dots."))
 
 
 class ProjectQuerySet(VisibleQuerySet["Project"]):
@@ -86,6 +96,22 @@ class Project(models.Model):
         default=DEFAULT_CONNECTORS_DIR,
         validators=[validate_connectors_dir],
         help_text=_("Where the connector files lie in the project's repository."),
+    )
+    tags = models.JSONField(
+        _("tags"),
+        default=list,
+        blank=True,
+        validators=[validate_tags],
+        help_text=_("Words to group projects by, such as payments; policies can be about them."),
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name=_("owner"),
+        help_text=_("Who answers for what this app may do: reviews and reminders go to them."),
     )
     notes = models.TextField(_("notes"), blank=True, help_text=_("Anything colleagues should know."))
     stripe_mode = models.CharField(

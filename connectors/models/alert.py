@@ -1,0 +1,191 @@
+"""Alerts: what is wrong now, who hears of it by which way, and what was sent."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from .connector import Connector
+from .fields import SealedField
+from .project import Project
+from .visibility import VisibleQuerySet
+from .workspace import Workspace
+
+
+class Severity(models.IntegerChoices):
+    NOTICE = 0, _("Notice")
+    WARNING = 1, _("Warning")
+    CRITICAL = 2, _("Critical")
+
+
+class IncidentQuerySet(VisibleQuerySet["Incident"]):
+    def open(self) -> IncidentQuerySet:
+        return self.filter(closed_at=None)
+
+
+class Incident(models.Model):
+    """One row is one thing that went wrong, from when it was noticed until it was over.
+
+    `key` names the thing: while an incident with it is open, the same thing opens no second one.
+    """
+
+    class Kind(models.TextChoices):
+        DRIFT = "drift", _("Scopes differ")
+        POLICY = "policy", _("Policy broken")
+        CONSENT = "consent", _("Consent needed")
+        TOKEN = "token", _("Token not refreshed")
+        TOKEN_END = "token_end", _("Token ends soon")
+        CLIENT = "client", _("OAuth client misconfigured")
+        CREDENTIAL = "credential", _("Base44 credential refused")
+        SYNC = "sync", _("Sync failing")
+        REVIEW = "review", _("Access review overdue")
+
+    key = models.CharField(max_length=200)
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
+    severity = models.SmallIntegerField(_("severity"), choices=Severity.choices)
+    is_terminal = models.BooleanField(
+        _("needs a person"), default=False, help_text=_("False: it may pass by itself, and is tried again.")
+    )
+    workspace = models.ForeignKey(
+        Workspace, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("workspace")
+    )
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("project")
+    )
+    connector = models.ForeignKey(
+        Connector, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("connector")
+    )
+    title = models.CharField(_("what"), max_length=200)
+    detail = models.TextField(_("detail"), blank=True)
+    opened_at = models.DateTimeField(_("since"))
+    closed_at = models.DateTimeField(_("over"), null=True, blank=True)
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-opened_at", "-pk"]
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        constraints = [models.UniqueConstraint(fields=["key"], condition=Q(closed_at=None), name="incident_one_open")]
+        indexes = [
+            models.Index(fields=["-opened_at", "-id"], name="incident_newest"),
+            models.Index(fields=["closed_at"], name="incident_closed"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def validate_emails(value: object) -> None:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValidationError(_("Enter e-mail addresses, one a line."))
+    for address in value:
+        validate_email(address)
+
+
+class AlertRouteQuerySet(VisibleQuerySet["AlertRoute"]):
+    def in_use(self) -> AlertRouteQuerySet:
+        return self.filter(is_enabled=True)
+
+
+class AlertRoute(models.Model):
+    """One row says who hears of which incidents, by e-mail or by a signed webhook, and when not to disturb them."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", _("E-mail")
+        WEBHOOK = "webhook", _("Webhook")
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    is_enabled = models.BooleanField(_("in use"), default=True)
+    channel = models.CharField(_("by"), max_length=10, choices=Channel.choices, default=Channel.EMAIL)
+    emails = models.JSONField(_("e-mail addresses"), default=list, blank=True, validators=[validate_emails])
+    url = SealedField(help_text=_("Where the webhook is sent. Kept encrypted: many services put a secret into it."))
+    url_host = models.CharField(_("host"), max_length=255, blank=True, editable=False)
+    secret = SealedField(help_text=_("With which webhooks are signed, so that the receiver knows who sent them."))
+    kinds = models.JSONField(_("kinds"), default=list, blank=True, help_text=_("Empty: all."))
+    min_severity = models.SmallIntegerField(_("severity from"), choices=Severity.choices, default=Severity.WARNING)
+    workspaces = models.ManyToManyField(Workspace, blank=True, related_name="+", verbose_name=_("workspaces"))
+    projects = models.ManyToManyField(Project, blank=True, related_name="+", verbose_name=_("projects"))
+    environments = models.JSONField(_("environments"), default=list, blank=True)
+    quiet_from = models.TimeField(_("quiet from"), null=True, blank=True)
+    quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)
+    quiet_timezone = models.CharField(_("time zone"), max_length=50, default="UTC")
+    critical_breaks_quiet = models.BooleanField(_("critical ones at any time"), default=True)
+    says_recovery = models.BooleanField(_("say when it is over"), default=True)
+    last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
+    last_error = models.CharField(_("last error"), max_length=300, blank=True, editable=False)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    created_at = models.DateTimeField(_("added"), auto_now_add=True)
+
+    objects = AlertRouteQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("alert route")
+        verbose_name_plural = _("alert routes")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AlertDeliveryQuerySet(VisibleQuerySet["AlertDelivery"]):
+    def due(self, now: dt.datetime) -> AlertDeliveryQuerySet:
+        """Those to send now, the oldest first, that no worker holds."""
+        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        return self.filter(free, state=AlertDelivery.State.QUEUED, next_attempt_at__lte=now).order_by(
+            "next_attempt_at", "pk"
+        )
+
+
+class AlertDelivery(models.Model):
+    """One row is one message to one route: that an incident began, that it is over, or a test."""
+
+    class Phase(models.TextChoices):
+        OPENED = "opened", _("Began")
+        RECOVERED = "recovered", _("Over")
+        TEST = "test", _("Test")
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("Waiting")
+        SENT = "sent", _("Sent")
+        GIVEN_UP = "given_up", _("Given up")
+        DROPPED = "dropped", _("Not needed any more")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    route = models.ForeignKey(AlertRoute, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("route"))
+    incident = models.ForeignKey(
+        Incident, null=True, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("incident")
+    )
+    phase = models.CharField(_("phase"), max_length=10, choices=Phase.choices)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"))
+    lease_until = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    error = models.CharField(_("error"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("asked"), auto_now_add=True)
+
+    objects = AlertDeliveryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["route", "incident", "phase"], condition=Q(incident__isnull=False), name="alertdelivery_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["next_attempt_at"], name="alertdelivery_due", condition=Q(state="queued")),
+            models.Index(fields=["-created_at"], name="alertdelivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.phase} {self.pk}"
