@@ -161,6 +161,12 @@ class Migration(migrations.Migration):
                         blank=True, help_text="On the row of the side only.", max_length=254, verbose_name="account"
                     ),
                 ),
+                (
+                    "is_listed",
+                    models.BooleanField(
+                        default=True, help_text="On the row of the side: whether it has the connector at all."
+                    ),
+                ),
                 ("since", models.DateTimeField(verbose_name="since")),
                 (
                     "begun_through",

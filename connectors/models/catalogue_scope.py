@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .ledger import MAX_SCOPE, Sensitivity
@@ -11,9 +12,9 @@ from .visibility import VisibleQuerySet
 
 
 class CatalogueScopeQuerySet(VisibleQuerySet["CatalogueScope"]):
-    def judged(self) -> CatalogueScopeQuerySet:
-        """Those whose sensitivity the team sets itself."""
-        return self.filter(team_sensitivity__isnull=False)
+    def said_by_the_team(self) -> CatalogueScopeQuerySet:
+        """Those that the team judges or describes itself."""
+        return self.filter(Q(team_sensitivity__isnull=False) | ~Q(team_note="") | Q(is_shipped=False))
 
 
 class CatalogueScope(models.Model):

@@ -134,8 +134,9 @@ class ScopePeriod(models.Model):
     """One row is a time during which one side listed one scope: the history behind the ledger.
 
     The row with an empty scope is the side itself: while it lasts, the side's list was known, and what it does not
-    hold was not there. Where no such row covers a moment, nobody knew. A change of account ends the row of the side
-    and begins another. Rows outlive their connector and project, whose names are kept for that.
+    hold was not there; `is_listed` False: the side did not have the connector at all. Where no such row covers a
+    moment, nobody knew. A change of account ends the row of the side and begins another. Rows outlive their connector
+    and project, whose names are kept for that.
     """
 
     class Side(models.TextChoices):
@@ -154,6 +155,9 @@ class ScopePeriod(models.Model):
     side = models.CharField(_("side"), max_length=10, choices=Side.choices)
     scope = models.CharField(_("scope"), max_length=MAX_SCOPE, blank=True)
     account = models.CharField(_("account"), max_length=254, blank=True, help_text=_("On the row of the side only."))
+    is_listed = models.BooleanField(
+        default=True, help_text=_("On the row of the side: whether it has the connector at all.")
+    )
     since = models.DateTimeField(_("since"))
     begun_through = models.CharField(_("begun through"), max_length=50, help_text=_("The event's verb."))
     begun_by = models.CharField(_("begun by"), max_length=200)
