@@ -10,7 +10,16 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from connectors.models import Authorisation, Connector, SyncRun, Token, TokenRefresh, Workspace
+from connectors.models import (
+    Authorisation,
+    Connector,
+    LedgerEntry,
+    Sensitivity,
+    SyncRun,
+    Token,
+    TokenRefresh,
+    Workspace,
+)
 
 SYNC_TONES = {
     Connector.SyncState.UNKNOWN: "neutral",
@@ -75,6 +84,23 @@ AUTHORISATION_TONES = {
     Authorisation.Outcome.EXPIRED: "warning",
 }
 """Whatever is not listed went wrong: danger."""
+VERDICT_TONES = {
+    LedgerEntry.Verdict.AGREES: "success",
+    LedgerEntry.Verdict.IMPLIED: "neutral",
+    LedgerEntry.Verdict.ALIAS: "neutral",
+    LedgerEntry.Verdict.AUTO_ADDED: "neutral",
+    LedgerEntry.Verdict.UNKNOWABLE: "neutral",
+    LedgerEntry.Verdict.MISSING: "warning",
+    LedgerEntry.Verdict.DRIFT: "warning",
+    LedgerEntry.Verdict.EXCESS: "danger",
+}
+POLICY_TONES = {
+    LedgerEntry.Policy.NONE: "neutral",
+    LedgerEntry.Policy.EXCEPTED: "info",
+    LedgerEntry.Policy.WARN: "warning",
+    LedgerEntry.Policy.APPROVAL: "warning",
+    LedgerEntry.Policy.BLOCK: "danger",
+}
 ENVIRONMENT_TONES = {"production": "info", "staging": "neutral", "development": "neutral"}
 
 NOTHING = format_html('<span class="pc-muted">{}</span>', "—")
@@ -114,6 +140,35 @@ def pip(level: str) -> SafeString:
     return format_html(
         '<span class="pc-pip pc-pip--{}"><span class="pc-sr">Sensitivity: </span>{}</span>', level, level.capitalize()
     )
+
+
+def harm(level: int | None) -> SafeString:
+    """The pip of a stored sensitivity; None, when nobody has judged the scope, is not the same as harmless."""
+    if level is None:
+        return format_html('<span class="pc-pip"><span class="pc-sr">Sensitivity: </span>{}</span>', "Not judged")
+    return pip(Sensitivity(level).name.lower())
+
+
+_MARKS = {True: ("yes", "✓", "Yes"), False: ("no", "–", "No"), None: ("unknown", "?", "Not known")}
+
+
+def mark(listed: bool | None) -> SafeString:
+    """Whether a side lists a scope: a sign for the eye, a word on hover and for screen readers; None is not known."""
+    kind, sign, word = _MARKS[listed]
+    shown = format_html('<span aria-hidden="true">{}</span><span class="pc-sr">{}</span>', sign, word)
+    return format_html('<span class="pc-mark pc-mark--{}" title="{}">{}</span>', kind, word, shown)
+
+
+def verdict(value: str, reason: str = "") -> SafeString:
+    """A scope's verdict, with its reason on hover."""
+    found = LedgerEntry.Verdict(value)
+    return badge(found.label, VERDICT_TONES[found], title=reason)
+
+
+def policy(value: str) -> SafeString:
+    """What the team's rules say of a scope; nothing where they say nothing."""
+    found = LedgerEntry.Policy(value)
+    return badge(found.label, POLICY_TONES[found]) if found else NOTHING
 
 
 def initials(name: str) -> str:
