@@ -39,13 +39,18 @@ class ConnectorQuerySet(VisibleQuerySet["Connector"]):
         """
         found = self
         for word in text.split():
-            projects = _ids(Project.objects.filter(Q(name__icontains=word) | Q(slug__icontains=word)))
-            types = _ids(IntegrationType.objects.filter(Q(display_name__icontains=word) | Q(slug__icontains=word)))
-            found = found.filter(Q(project__in=projects) | Q(integration_type__in=types))
+            found = found.filter(named_like(word))
         return found
 
 
 _FEW = 5_000
+
+
+def named_like(word: str) -> Q:
+    """The word stands in the name or slug of the project or of the type, for rows that refer to both."""
+    projects = _ids(Project.objects.filter(Q(name__icontains=word) | Q(slug__icontains=word)))
+    types = _ids(IntegrationType.objects.filter(Q(display_name__icontains=word) | Q(slug__icontains=word)))
+    return Q(project__in=projects) | Q(integration_type__in=types)
 
 
 def _ids(rows: models.QuerySet[Any]) -> Any:

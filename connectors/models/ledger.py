@@ -32,6 +32,15 @@ class LedgerEntryQuerySet(VisibleQuerySet["LedgerEntry"]):
         """Those whose sides differ in a way that nothing explains."""
         return self.filter(differs=True)
 
+    def matching(self, text: str) -> LedgerEntryQuerySet:
+        """Those for which each word stands in the project's or type's name, in the scope, or in what it allows."""
+        from .ledger_search import entries_with
+
+        found = self
+        for condition in entries_with(text):
+            found = found.filter(condition)
+        return found
+
     def with_names(self) -> LedgerEntryQuerySet:
         """With the project and type that they are shown with, and without what no page shows."""
         rows = self.select_related("project__workspace", "integration_type")
