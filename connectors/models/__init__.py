@@ -12,7 +12,7 @@ from .oauth_client import OAuthClient
 from .policy import PolicyException, PolicyFinding, PolicyRule
 from .project import Project
 from .rate_budget import RateBudget
-from .review import ReviewCampaign, ReviewItem
+from .review import ReviewCampaign, ReviewItem, ReviewNotice
 from .saved_view import SavedView
 from .sync_run import SyncRun, SyncStep
 from .token import Token, TokenRefresh
@@ -37,6 +37,7 @@ __all__ = [
     "RateBudget",
     "ReviewCampaign",
     "ReviewItem",
+    "ReviewNotice",
     "SavedView",
     "ScopePeriod",
     "Sealed",

@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .connector import Connector
@@ -19,10 +19,6 @@ from .workspace import Workspace
 class ReviewCampaignQuerySet(VisibleQuerySet["ReviewCampaign"]):
     def open(self) -> ReviewCampaignQuerySet:
         return self.filter(state=ReviewCampaign.State.OPEN)
-
-    def with_progress(self) -> ReviewCampaignQuerySet:
-        """Adds `item_count` and `decided_count`."""
-        return self.annotate(item_count=Count("items"), decided_count=Count("items", filter=~Q(items__decision="")))
 
 
 class ReviewCampaign(models.Model):
@@ -60,7 +56,9 @@ class ReviewCampaign(models.Model):
     )
     due_at = models.DateTimeField(_("due"))
     remind_every_days = models.PositiveSmallIntegerField(
-        _("remind every"), default=7, help_text=_("Days between two reminders to those who have not decided. 0: never.")
+        _("remind every"),
+        default=7,
+        help_text=_("Days between two e-mails to owners with undecided scopes. 0: only the one at the start."),
     )
     escalate_to = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -69,10 +67,13 @@ class ReviewCampaign(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
         verbose_name=_("escalate to"),
-        help_text=_("Hears of what is undecided on the due day, and decides where a project has no owner."),
+        help_text=_("Hears what is undecided on the due day, and decides where a project has no owner."),
     )
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.DRAFT, editable=False)
     opened_at = models.DateTimeField(_("opened"), null=True, blank=True, editable=False)
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
     opened_by_label = models.CharField(_("opened by"), max_length=200, blank=True, editable=False)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True, editable=False)
     closed_by_label = models.CharField(_("closed by"), max_length=200, blank=True, editable=False)
@@ -83,8 +84,9 @@ class ReviewCampaign(models.Model):
         editable=False,
         help_text=_("SHA-256 over the frozen rows: shows that they are what was frozen."),
     )
-    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
-    escalated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Counted when it opens and with each decision: a list of reviews would otherwise count 100,000 rows of each.
+    item_count = models.PositiveIntegerField(_("scopes"), default=0, editable=False)
+    decided_count = models.PositiveIntegerField(_("decided"), default=0, editable=False)
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
     objects = ReviewCampaignQuerySet.as_manager()
@@ -100,6 +102,11 @@ class ReviewCampaign(models.Model):
     def is_overdue(self, now: dt.datetime) -> bool:
         """Whether its day has passed and it is open still."""
         return self.state == self.State.OPEN and self.due_at <= now
+
+    @property
+    def undecided_count(self) -> int:
+        """Scopes that nobody has decided on."""
+        return self.item_count - self.decided_count
 
 
 class ReviewItemQuerySet(VisibleQuerySet["ReviewItem"]):
@@ -182,3 +189,36 @@ class ReviewItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} of {self.type_slug} in {self.project_label}"
+
+
+class ReviewNoticeQuerySet(VisibleQuerySet["ReviewNotice"]):
+    def due(self, before: dt.datetime) -> ReviewNoticeQuerySet:
+        """Those never sent, or not since `before`."""
+        return self.filter(Q(mailed_at=None) | Q(mailed_at__lte=before))
+
+
+class ReviewNotice(models.Model):
+    """One row is one kind of e-mail that one person gets about one review: whoever moves `mailed_at` sends it."""
+
+    class Kind(models.TextChoices):
+        REMINDER = "reminder", _("Request to decide")
+        ESCALATION = "escalation", _("Undecided on the due day")
+
+    campaign = models.ForeignKey(ReviewCampaign, on_delete=models.CASCADE, related_name="notices")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    mailed_at = models.DateTimeField(_("last sent"), null=True, help_text=_("None: never yet."))
+    count = models.PositiveSmallIntegerField(_("times sent"), default=0)
+
+    objects = ReviewNoticeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["campaign", "kind", "user"]
+        verbose_name = _("notice of a review")
+        verbose_name_plural = _("notices of reviews")
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "user", "kind"], name="reviewnotice_unique_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to user {self.user_id}"
