@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                     "remind_every_days",
                     models.PositiveSmallIntegerField(
                         default=7,
-                        help_text="Days between two e-mails to owners with undecided scopes. 0: only the one at the start.",
+                        help_text="Days between two e-mails to owners with undecided scopes. 0: only the first.",
                         verbose_name="remind every",
                     ),
                 ),

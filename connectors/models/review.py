@@ -58,7 +58,7 @@ class ReviewCampaign(models.Model):
     remind_every_days = models.PositiveSmallIntegerField(
         _("remind every"),
         default=7,
-        help_text=_("Days between two e-mails to owners with undecided scopes. 0: only the one at the start."),
+        help_text=_("Days between two e-mails to owners with undecided scopes. 0: only the first."),
     )
     escalate_to = models.ForeignKey(
         settings.AUTH_USER_MODEL,
