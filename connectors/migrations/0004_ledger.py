@@ -371,6 +371,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="scopeperiod",
+            index=models.Index(fields=["scope", "project", "type_slug", "since"], name="scopeperiod_scope"),
+        ),
+        migrations.AddIndex(
+            model_name="scopeperiod",
             index=models.Index(fields=["since"], name="scopeperiod_since"),
         ),
         migrations.AddIndex(

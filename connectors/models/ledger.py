@@ -195,6 +195,8 @@ class ScopePeriod(models.Model):
         ]
         indexes = [
             models.Index(fields=["project", "type_slug", "since"], name="scopeperiod_connector"),
+            # Who had a scope then; with an empty scope, which connectors there were.
+            models.Index(fields=["scope", "project", "type_slug", "since"], name="scopeperiod_scope"),
             models.Index(fields=["since"], name="scopeperiod_since"),
             models.Index(fields=["until"], name="scopeperiod_until", condition=Q(until__isnull=False)),
         ]
