@@ -63,7 +63,7 @@ class ScopeRules:
         a difference both ways: Base44 sets exactly what it is told, so the wider right would go.
         """
         wanted, held = tidy(declared), tidy(registered)
-        if not held and self._has_no_scopes(type_):
+        if not held and self.has_no_scopes(type_):
             return ScopeDifference(explained=tuple((scope, self._why_no_scopes(type_)) for scope in wanted))
         wanted_as = self.normalise(type_, wanted)
         added: list[str] = []
@@ -73,7 +73,7 @@ class ScopeRules:
             _sort_in(scope, self._why_not_added(type_, scope, held, wanted_as), added, explained)
         for scope in held:
             if self.canonical(type_, scope) not in wanted_as:
-                _sort_in(scope, self._why_not_removed(type_, scope), removed, explained)
+                _sort_in(scope, self.why_unasked(type_, scope), removed, explained)
         return ScopeDifference(tuple(added), tuple(removed), tuple(explained))
 
     def highest_sensitivity(self, type_: str, scopes: Iterable[str]) -> Sensitivity | None:
@@ -94,13 +94,14 @@ class ScopeRules:
         if self._auto_added:
             known = self.auto_added(type_)
             return tuple(scope for scope in tidy(scopes) if self.canonical(type_, scope) not in known)
-        return tuple(scope for scope in tidy(scopes) if self._why_not_removed(type_, scope) is None)
+        return tuple(scope for scope in tidy(scopes) if self.why_unasked(type_, scope) is None)
 
     def _infos(self, type_: str, scopes: Iterable[str]) -> list[ScopeInfo]:
         found = (self.catalog.scope(type_, scope) for scope in tidy(scopes))
         return [info for info in found if info is not None]
 
-    def _has_no_scopes(self, type_: str) -> bool:
+    def has_no_scopes(self, type_: str) -> bool:
+        """True when the type's provider is known to have no OAuth scopes at all."""
         info = self.catalog.types.get(type_)
         return info is not None and not info.has_scopes
 
@@ -117,17 +118,18 @@ class ScopeRules:
         info = self.catalog.scope(type_, scope)
         if info is not None and info.never_reported:
             return "is never reported back by the provider"
-        broader = (held_as[name] for name in held_as if name in wanted_as and self._implies(type_, name, scope))
+        broader = (held_as[name] for name in held_as if name in wanted_as and self.implies(type_, name, scope))
         return next((f"is contained in {name}" for name in broader), None)
 
-    def _why_not_removed(self, type_: str, scope: str) -> str | None:
-        """Why a registered scope that nobody declared is in order; None when it is not."""
+    def why_unasked(self, type_: str, scope: str) -> str | None:
+        """Why a scope that nobody declared is in order, as in "is added by Base44 by itself"; None when it is not."""
         if self.canonical(type_, scope) in self.auto_added(type_):
             return "is added by Base44 by itself"
         info = self.catalog.scope(type_, scope)
         return "is added by the provider by itself" if info is not None and info.auto_added else None
 
-    def _implies(self, type_: str, broader: str, scope: str) -> bool:
+    def implies(self, type_: str, broader: str, scope: str) -> bool:
+        """Whether the catalogue says that `broader` contains all that `scope` allows."""
         info = self.catalog.scope(type_, broader)
         return info is not None and self.canonical(type_, scope) in info.implies
 

@@ -10,7 +10,14 @@ from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
-from connectors.core.catalog.oauth_facts import IdentityFacts, IntrospectFacts, Lifetimes, RevokeFacts, WireFacts
+from connectors.core.catalog.oauth_facts import (
+    GrantFacts,
+    IdentityFacts,
+    IntrospectFacts,
+    Lifetimes,
+    RevokeFacts,
+    WireFacts,
+)
 from connectors.core.catalog.schema import (
     Access,
     ConfigField,
@@ -26,6 +33,7 @@ __all__ = [
     "Access",
     "Catalog",
     "ConfigField",
+    "GrantFacts",
     "IdentityFacts",
     "IntegrationTypeInfo",
     "IntrospectFacts",

@@ -150,3 +150,24 @@ class Lifetimes:
     testing_s: int | None = None
     access_idle_s: int | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantFacts:
+    """How what a provider grants may differ from what it was asked for.
+
+    `reports`: whether it says what it granted; None: as the places of granted scopes in its answers tell.
+    `grows`: authorising again never takes scopes away, only revoking does. `union`: a token carries all that the
+    account ever granted to the same OAuth client. `granular`: the person may leave out single scopes at consent.
+    `drops`: it leaves out, without an error, scopes that the account's plan or the person's rights do not cover.
+    `note` says it to an admin.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    reports: bool | None = None
+    grows: bool = False
+    union: bool = False
+    granular: bool = False
+    drops: bool = False
+    note: Literal[""] | Sentence = ""

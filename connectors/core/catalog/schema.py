@@ -10,7 +10,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict
 
-from connectors.core.catalog.oauth_facts import IdentityFacts, IntrospectFacts, Lifetimes, RevokeFacts, WireFacts
+from connectors.core.catalog.oauth_facts import (
+    GrantFacts,
+    IdentityFacts,
+    IntrospectFacts,
+    Lifetimes,
+    RevokeFacts,
+    WireFacts,
+)
 from connectors.core.catalog.texts import STRICT, HttpsUrl, Initials, Sentence, Slug, Text
 
 
@@ -186,6 +193,15 @@ class OAuthFacts:
     revocation: RevokeFacts = field(default_factory=RevokeFacts)
     introspection: IntrospectFacts = field(default_factory=IntrospectFacts)
     identity: IdentityFacts | None = field(default_factory=IdentityFacts)
+    grants: GrantFacts = field(default_factory=GrantFacts)
+
+    @property
+    def reports_scopes(self) -> bool:
+        """Whether the provider can be brought to say what it granted, with the token or when asked about it."""
+        if self.grants.reports is not None:
+            return self.grants.reports
+        told = self.introspection.scopes_path or self.introspection.scopes_header
+        return self.granted_scopes_path is not None or bool(self.introspect_url and told)
 
 
 @dataclass(frozen=True, slots=True)
