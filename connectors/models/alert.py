@@ -8,7 +8,8 @@ import uuid
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from .connector import Connector
@@ -32,7 +33,8 @@ class IncidentQuerySet(VisibleQuerySet["Incident"]):
 class Incident(models.Model):
     """One row is one thing that went wrong, from when it was noticed until it was over.
 
-    `key` names the thing: while an incident with it is open, the same thing opens no second one.
+    `key` names the thing: while an incident with it is open, the same thing opens no second one. `severity` is the
+    gravest that it was. `is_terminal`: it does not pass by itself.
     """
 
     class Kind(models.TextChoices):
@@ -45,6 +47,7 @@ class Incident(models.Model):
         CREDENTIAL = "credential", _("Base44 credential refused")
         SYNC = "sync", _("Sync failing")
         REVIEW = "review", _("Access review overdue")
+        EXCEPTION = "exception", _("Policy exception ends")
 
     key = models.CharField(max_length=200)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
@@ -65,16 +68,20 @@ class Incident(models.Model):
     detail = models.TextField(_("detail"), blank=True)
     opened_at = models.DateTimeField(_("since"))
     closed_at = models.DateTimeField(_("over"), null=True, blank=True)
+    # For lists that show what is open first: no index of both databases sorts empty times before all others.
+    is_open = models.GeneratedField(
+        expression=Q(closed_at__isnull=True), output_field=models.BooleanField(_("open")), db_persist=True
+    )
 
     objects = IncidentQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-opened_at", "-pk"]
+        ordering = ["-is_open", "-opened_at", "-pk"]
         verbose_name = _("incident")
         verbose_name_plural = _("incidents")
         constraints = [models.UniqueConstraint(fields=["key"], condition=Q(closed_at=None), name="incident_one_open")]
         indexes = [
-            models.Index(fields=["-opened_at", "-id"], name="incident_newest"),
+            models.Index(fields=["-is_open", "-opened_at", "-id"], name="incident_newest"),
             models.Index(fields=["closed_at"], name="incident_closed"),
         ]
 
@@ -108,6 +115,8 @@ class AlertRoute(models.Model):
     url = SealedField(help_text=_("Where the webhook is sent. Kept encrypted: many services put a secret into it."))
     url_host = models.CharField(_("host"), max_length=255, blank=True, editable=False)
     secret = SealedField(help_text=_("With which webhooks are signed, so that the receiver knows who sent them."))
+    old_secret = SealedField(help_text=_("The secret before: signed with as well until the receiver has the new one."))
+    old_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     kinds = models.JSONField(_("kinds"), default=list, blank=True, help_text=_("Empty: all."))
     min_severity = models.SmallIntegerField(_("severity from"), choices=Severity.choices, default=Severity.WARNING)
     workspaces = models.ManyToManyField(Workspace, blank=True, related_name="+", verbose_name=_("workspaces"))
@@ -121,6 +130,9 @@ class AlertRoute(models.Model):
     last_sent_at = models.DateTimeField(_("last sent"), null=True, blank=True, editable=False)
     last_error = models.CharField(_("last error"), max_length=300, blank=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    is_failing = models.BooleanField(
+        _("failing"), default=False, editable=False, help_text=_("A message was given up, and none got through since.")
+    )
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
     objects = AlertRouteQuerySet.as_manager()
@@ -137,14 +149,24 @@ class AlertRoute(models.Model):
 class AlertDeliveryQuerySet(VisibleQuerySet["AlertDelivery"]):
     def due(self, now: dt.datetime) -> AlertDeliveryQuerySet:
         """Those to send now, the oldest first, that no worker holds."""
-        free = Q(lease_until=None) | Q(lease_until__lte=now)
+        free = Q(lease_until=None) | Q(lease_until__lt=now)
         return self.filter(free, state=AlertDelivery.State.QUEUED, next_attempt_at__lte=now).order_by(
             "next_attempt_at", "pk"
         )
 
+    def with_opening(self) -> AlertDeliveryQuerySet:
+        """Adds `opening`: the state of the message to the same route that the same incident began, None for none."""
+        same = AlertDelivery.objects.filter(
+            route=OuterRef("route"), incident=OuterRef("incident"), phase=AlertDelivery.Phase.OPENED
+        )
+        return self.annotate(opening=Subquery(same.values(told=Coalesce("digest__state", "state"))[:1]))
+
 
 class AlertDelivery(models.Model):
-    """One row is one message to one route: that an incident began, that it is over, or a test."""
+    """One row is one message to one route: that an incident began, that it is over, or a test.
+
+    Where there are many at once they are told in one: a row without an incident, to which theirs refer by `digest`.
+    """
 
     class Phase(models.TextChoices):
         OPENED = "opened", _("Began")
@@ -154,6 +176,7 @@ class AlertDelivery(models.Model):
     class State(models.TextChoices):
         QUEUED = "queued", _("Waiting")
         SENT = "sent", _("Sent")
+        DIGESTED = "digested", _("In a summary")
         GIVEN_UP = "given_up", _("Given up")
         DROPPED = "dropped", _("Not needed any more")
 
@@ -162,11 +185,15 @@ class AlertDelivery(models.Model):
     incident = models.ForeignKey(
         Incident, null=True, on_delete=models.CASCADE, related_name="deliveries", verbose_name=_("incident")
     )
+    digest = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="members", verbose_name=_("summary")
+    )
     phase = models.CharField(_("phase"), max_length=10, choices=Phase.choices)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.QUEUED)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_attempt_at = models.DateTimeField(_("next attempt"))
     lease_until = models.DateTimeField(null=True, blank=True)
+    generation = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     error = models.CharField(_("error"), max_length=300, blank=True)
     created_at = models.DateTimeField(_("asked"), auto_now_add=True)

@@ -113,7 +113,7 @@ def webhook_receiver(tls: ssl.SSLContext | None = None) -> Iterator[WebhookRecei
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     state.port = server.server_port
     state.url = f"{'https' if tls else 'http'}://127.0.0.1:{state.port}/hook"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield state
