@@ -5,40 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from connectors.core import policy
+from connectors.core import policy, policy_words
 from connectors.core.catalog import load_catalog
-from connectors.core.policy import Effect, Exemption, Judged, Rule, Use
-from connectors.models import Connector, LedgerEntry, PolicyException, PolicyFinding, PolicyRule
+from connectors.core.policy import Effect, Finding, Judged, PolicyRefused, Rule, Use
+from connectors.core.scopes import tidy
+from connectors.flows.policy_uses import USE_COLUMNS, bare_uses, exemptions_of, rules_in_force, use_of
+from connectors.flows.scope_facts import ScopeFacts
+from connectors.models import LedgerEntry, PolicyFinding, PolicyRule, Project
 
 BATCH = 500
 """Projects that are judged at once: bounds memory and the length of statements."""
-
-
-def rules_in_force() -> tuple[Rule, ...]:
-    """The rules that count now."""
-    return tuple(map(rule_of, PolicyRule.objects.in_force()))
-
-
-def rule_of(row: PolicyRule) -> Rule:
-    """The rule as the core takes it; an unsaved one has no key, so that no exception is from it."""
-    return Rule(
-        name=row.name,
-        effect=Effect(row.effect),
-        explanation=row.explanation,
-        environments=tuple(row.environments),
-        tags=tuple(row.tags),
-        types=tuple(row.types),
-        scope_patterns=tuple(row.scope_patterns),
-        min_sensitivity=row.min_sensitivity,
-        account_domains=tuple(row.account_domains),
-        never_with=tuple(row.never_with),
-        key=row.pk,
-    )
 
 
 def recheck(project_ids: Collection[int], *, now: dt.datetime | None = None) -> None:
@@ -53,6 +35,117 @@ def recheck(project_ids: Collection[int], *, now: dt.datetime | None = None) -> 
         if rules or PolicyFinding.objects.filter(project__in=some).exists():
             with transaction.atomic():
                 _Recheck(some, now or timezone.now()).run(rules)
+
+
+Scopes = Mapping[str, Sequence[str]]
+"""Scopes by integration type; a type that is not there has no connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What somebody is about to do in one project: the scopes of some connectors, before and after.
+
+    `accounts` names the account of a type where it is known otherwise than from the ledger.
+    """
+
+    project: Project
+    after: Scopes
+    before: Scopes = field(default_factory=dict)
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(changes: Sequence[Change], *, now: dt.datetime | None = None) -> dict[int, tuple[Judged, ...]]:
+    """By project id, the rules that each change would break and that are not broken without it.
+
+    What only stays, and what is taken away, is never among it. One query while no rule is in force, else a fixed
+    number however many changes there are. Each project at most once.
+    """
+    found: dict[int, tuple[Judged, ...]] = {change.project.pk: () for change in changes}
+    rules = rules_in_force() if changes else ()
+    if not rules:
+        return found
+    surroundings, facts = _surroundings(found), ScopeFacts()
+    exemptions = exemptions_of(found, now or timezone.now())
+    for change in changes:
+        rest = [use for use in surroundings[change.project.pk] if use.type not in change.after]
+        accounts = {use.type: use.account for use in surroundings[change.project.pk]} | dict(change.accounts)
+        after = policy.findings(rules, [*rest, *_proposed(change, change.after, accounts, facts)])
+        before = policy.findings(rules, [*rest, *_proposed(change, change.before, accounts, facts)])
+        found[change.project.pk] = policy.judge(policy.added(after, before), exemptions)
+    return found
+
+
+def check(project: Project, proposals: Scopes, before: Scopes | None = None) -> list[Finding]:
+    """What would count against the project if its connectors had the proposed scopes; exceptions are taken off."""
+    judged = judge([Change(project, proposals, before or {})])[project.pk]
+    return [one.counting for one in judged if one.counting]
+
+
+def refuse_broken(
+    project: Project, type_: str, scopes: Sequence[str], before: Sequence[str] | None = None, *, account: str = ""
+) -> list[str]:
+    """Raises PolicyRefused when going from `before` (None: no connector) to `scopes` breaks a rule that stops it.
+
+    Otherwise returns what rules that only warn say of the change, in sentences. `account` is whose the scopes will be,
+    where that is known better than the ledger knows it.
+    """
+    known = {} if before is None else {type_: before}
+    accounts = {type_: account} if account else {}
+    judged = judge([Change(project, {type_: scopes}, known, accounts)])[project.pk]
+    refuse(project, judged)
+    return warnings(judged)
+
+
+def refuse(project: Project, judged: Iterable[Judged]) -> None:
+    """Raises PolicyRefused when one of these counts and its rule stops changes."""
+    stopping = [one.counting for one in judged if one.counting and one.counting.rule.effect.stops]
+    if stopping:
+        raise PolicyRefused(project.pk, stopping)
+
+
+def warnings(judged: Iterable[Judged]) -> list[str]:
+    """What the rules that only warn say, in sentences."""
+    counting = (one.counting for one in judged if one.counting and not one.counting.rule.effect.stops)
+    return [policy_words.warning(found.rule, found.type, found.sentence) for found in counting]
+
+
+def _surroundings(project_ids: Collection[int]) -> dict[int, list[Use]]:
+    """What is in use in each of these projects, by what the ledger says."""
+    found: dict[int, list[Use]] = {pk: [] for pk in project_ids}
+    rows = LedgerEntry.objects.filter(project__in=list(project_ids)).order_by()
+    for values in rows.values_list(*USE_COLUMNS):
+        found[values[0]].append(use_of(*values))
+    for _, use in bare_uses(project_ids):
+        found[use.project].append(use)
+    return found
+
+
+def _proposed(change: Change, scopes: Scopes, accounts: Mapping[str, str], facts: ScopeFacts) -> list[Use]:
+    """The uses that these scopes would be. A connector that is there already does not begin by losing its scopes."""
+    project = change.project
+    return [
+        use_of(
+            project.pk,
+            type_,
+            load_catalog().canonical(type_, scope),
+            scope,
+            project.environment,
+            project.tags,
+            accounts.get(type_, ""),
+            facts.sensitivity(type_, scope) if scope else None,
+        )
+        for type_, wanted in scopes.items()
+        for scope in tidy(wanted) or (() if type_ in change.before else ("",))
+    ]
+
+
+def recheck_all(*, now: dt.datetime | None = None) -> int:
+    """Judges the whole fleet by the rules as they are now, batch by batch; returns how many projects there are."""
+    started = now or timezone.now()
+    ids = list(Project.objects.order_by("pk").values_list("pk", flat=True))
+    recheck(ids, now=started)
+    PolicyRule.objects.filter(updated_at__lte=started).update(checked_at=started)
+    return len(ids)
 
 
 class _Recheck:
@@ -120,54 +213,6 @@ class _Recheck:
                     changed[mark].append(pk)
         for mark, ids in changed.items():
             LedgerEntry.objects.filter(pk__in=ids).update(policy=mark)
-
-
-USE_COLUMNS = [
-    "project_id",
-    "integration_type_id",
-    "scope",
-    "spelled",
-    "project__environment",
-    "project__tags",
-    "account",
-    "sensitivity",
-]
-"""What `use_of` takes, from ledger entries. The project's own environment counts, not the entry's copy of it."""
-
-
-def use_of(
-    project: int,
-    type_: str,
-    scope: str,
-    spelled: str,
-    environment: str,
-    tags: Iterable[str],
-    account: str,
-    sensitivity: int | None,
-) -> Use:
-    """One scope where it stands, with its other names and what it includes from the catalogue."""
-    info = load_catalog().scope(type_, scope)
-    aliases = (*info.aliases, *((spelled,) if spelled != scope else ())) if info else (spelled,)
-    return Use(
-        project, type_, scope, environment, frozenset(tags), account, sensitivity, aliases, info.implies if info else ()
-    )
-
-
-def bare_uses(project_ids: Iterable[int]) -> list[tuple[int, Use]]:
-    """The connectors without any scope, by id: a rule about a type, an environment or a tag means them as well."""
-    rows = Connector.objects.filter(project__in=list(project_ids), ledger=None, ledger_at__isnull=False).order_by()
-    columns = ("pk", "project_id", "integration_type_id", "project__environment", "project__tags", "registered_account")
-    return [
-        (pk, Use(project, type_, "", environment, frozenset(tags), account))
-        for pk, project, type_, environment, tags, account in rows.values_list(*columns)
-    ]
-
-
-def exemptions_of(project_ids: Iterable[int], now: dt.datetime) -> tuple[Exemption, ...]:
-    """The exceptions in force in these projects; those that end first come first, for then the rule counts again."""
-    rows = PolicyException.objects.in_force(now).filter(project__in=list(project_ids)).order_by("expires_at", "pk")
-    columns = ("rule_id", "project_id", "type_slug", "scope", "pk")
-    return tuple(Exemption(*values) for values in rows.values_list(*columns))
 
 
 def _marks(judged: Iterable[Judged]) -> Mapping[Use, str]:

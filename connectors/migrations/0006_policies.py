@@ -120,6 +120,15 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="added")),
                 ("updated_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+                (
+                    "checked_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When the fleet was last judged by it, in force or not.",
+                        null=True,
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "policy",
@@ -157,6 +166,7 @@ class Migration(migrations.Migration):
                             ("granted", "Granted"),
                             ("declined", "Declined"),
                             ("withdrawn", "Withdrawn"),
+                            ("ended", "Ended"),
                         ],
                         default="requested",
                         max_length=10,

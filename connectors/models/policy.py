@@ -7,7 +7,7 @@ import datetime as dt
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from .connector import Connector
@@ -24,6 +24,10 @@ def validate_texts(value: object) -> None:
 class PolicyRuleQuerySet(VisibleQuerySet["PolicyRule"]):
     def in_force(self) -> PolicyRuleQuerySet:
         return self.filter(is_enabled=True)
+
+    def unchecked(self) -> PolicyRuleQuerySet:
+        """Those that were changed or switched since the fleet was last judged."""
+        return self.filter(Q(checked_at=None) | Q(checked_at__lt=F("updated_at")))
 
 
 class PolicyRule(models.Model):
@@ -82,6 +86,9 @@ class PolicyRule(models.Model):
     )
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
+    checked_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("When the fleet was last judged by it, in force or not.")
+    )
 
     objects = PolicyRuleQuerySet.as_manager()
 
@@ -114,6 +121,7 @@ class PolicyException(models.Model):
         GRANTED = "granted", _("Granted")
         DECLINED = "declined", _("Declined")
         WITHDRAWN = "withdrawn", _("Withdrawn")
+        ENDED = "ended", _("Ended")
 
     rule = models.ForeignKey(PolicyRule, on_delete=models.CASCADE, related_name="exceptions", verbose_name=_("policy"))
     project = models.ForeignKey(
@@ -155,7 +163,7 @@ class PolicyException(models.Model):
         indexes = [models.Index(fields=["project", "state"], name="policyexception_project")]
 
     def __str__(self) -> str:
-        return f"exception for project {self.project_id}"
+        return f"exception #{self.pk}"
 
 
 class PolicyFindingQuerySet(VisibleQuerySet["PolicyFinding"]):
