@@ -67,11 +67,15 @@ def draw(
     original: Model | None = None,
     **context: Any,
 ) -> TemplateResponse:
-    """The page inside the admin's frame; `original` is the row whose name stands in the way back."""
+    """The page inside the admin's frame; `original` is the row whose name stands in the way back.
+
+    `template` is in `connectors/pages`, or with a folder in its name in `connectors`.
+    """
     frame = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, "title": title}
     if original is not None:
         frame["original"] = original
-    return TemplateResponse(request, f"connectors/pages/{template}", {**frame, **context})
+    folder = "connectors" if "/" in template else "connectors/pages"
+    return TemplateResponse(request, f"{folder}/{template}", {**frame, **context})
 
 
 def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
