@@ -7,6 +7,8 @@ first is a small number, so such verdicts are kept; the rest is worked out each 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, reduce
+from operator import or_
 
 from connectors.core.catalog import GrantFacts
 from connectors.core.catalog.providers import provider_name
@@ -26,45 +28,71 @@ _ORDERED = [tuple(side for side, bit in _BITS.items() if mask & bit) for mask in
 _SIDES_IN = [frozenset(sides) for sides in _ORDERED]
 
 
-class _Names(dict[str, str]):
-    """Spellings to the main spelling of a type's scopes, "" for blanks; fills itself."""
+_Written = tuple[tuple[str, int], ...]
+"""The spellings of one scope, each with the sides that write it so, as bits."""
 
-    def __init__(self, rules: ScopeRules, type_: str) -> None:
-        self._rules = rules
-        self._type = type_
 
-    def __missing__(self, name: str) -> str:
-        self[name] = found = self._rules.canonical(self._type, name)
-        return found
+class _Kept:
+    """The verdicts kept for one context: the known sides, and whether the portal holds a token.
+
+    `plain` has sixteen dictionaries, one for each set of sides that list a scope in the main spelling, from the scope
+    to its verdict. `spelled` is for scopes that some side spells differently: by what stands where.
+    """
+
+    __slots__ = ("plain", "spelled")
+
+    def __init__(self) -> None:
+        self.plain: list[dict[str, ScopeVerdict]] = [{} for _ in _ORDERED]
+        self.spelled: dict[_Written, ScopeVerdict] = {}
+
+    def get(self, scope: str, written: _Written) -> ScopeVerdict | None:
+        """The verdict on a scope that is written so, when it is at hand."""
+        if len(written) == 1 and written[0][0] == scope:
+            return self.plain[written[0][1]].get(scope)
+        return self.spelled.get(written)
+
+    def keep(self, verdict: ScopeVerdict, written: _Written) -> None:
+        """Have it at hand from now on."""
+        if len(written) == 1 and written[0][0] == verdict.scope:
+            self.plain[written[0][1]][verdict.scope] = verdict
+        else:
+            self.spelled[written] = verdict
 
 
 class _Table:
-    """What is known of one integration type, and the verdicts kept for it.
+    """What is known of one integration type, and the verdicts kept for it, by context.
 
-    `kept` has for each context (the known sides and `held`) sixteen dictionaries, one for each set of sides that list
-    a scope, from the scope to its verdict. Only verdicts that hang on nothing else are in there. `contained` are the
-    scopes that some broader one implies.
+    `names` leads from each spelling that was met to the main one ("" for blanks); `others` are those that differ from
+    it. `contained` are the scopes that some broader one implies.
     """
 
-    __slots__ = ("contained", "counted", "habits", "kept", "names", "rules", "type")
+    __slots__ = ("contained", "habits", "kept", "names", "others", "rules", "type")
 
     def __init__(self, rules: ScopeRules, type_: str) -> None:
         self.rules = rules
         self.type = type_
-        self.names = _Names(rules, type_)
-        self.kept: dict[int, list[dict[str, ScopeVerdict]]] = {}
+        self.names: dict[str, str] = {}
+        self.others: set[str] = set()
+        self.kept: dict[int, _Kept] = {}
         self.contained = {name for info in rules.catalog.provider_scopes(type_) for name in info.implies}
         self.habits = _habits(rules, type_)
-        self.counted = 0
 
-    def verdicts(self, context: int) -> list[dict[str, ScopeVerdict]]:
-        """Those kept for a context; a new place for them when it is new."""
-        return self.kept.get(context) or self.kept.setdefault(context, [{} for _ in _SIDES_IN])
+    def by_scope(self, written: Mapping[str, int]) -> dict[str, _Written]:
+        """What is written where, by scope and without blanks; learns the spellings that are new."""
+        found: dict[str, _Written] = {}
+        for name, mask in written.items():
+            scope = self.names.get(name)
+            if scope is None:
+                scope = self._learn(name)
+            if scope:
+                found[scope] = (*found.get(scope, ()), (name, mask))
+        return found
 
-    def news(self) -> int:
-        """How many names came in since the last call."""
-        before, self.counted = self.counted, len(self.names)
-        return self.counted - before
+    def _learn(self, name: str) -> str:
+        self.names[name] = scope = self.rules.canonical(self.type, name)
+        if scope != name or not scope:
+            self.others.add(name)
+        return scope
 
 
 class Comparer:
@@ -81,37 +109,42 @@ class Comparer:
         Blanks and repeats are dropped. Unknown types and scopes compare by their exact spelling.
         """
         table = self._tables.get(type_) or self._new_table(type_)
-        names = table.names
-        listed: dict[str, int] = {}
-        known, odd = 0, False
-        for bit, side in _by_bit(sides):
-            if side is None:
-                continue
-            known |= bit
-            for name in side:
-                scope = names[name]
-                listed[scope] = listed.get(scope, 0) | bit
-                if scope != name:
-                    odd = True
-        listed.pop("", None)
-        kept = table.verdicts(known | _HELD if sides.held else known)
-        if not odd:
-            found = [verdict for scope, mask in listed.items() if (verdict := kept[mask].get(scope))]
-            if len(found) == len(listed):
+        written: dict[str, int] = {}
+        known = 0
+        for bit, side in (
+            (_DECLARED, sides.declared),
+            (_REPOSITORY, sides.repository),
+            (_REGISTERED, sides.registered),
+            (_GRANTED, sides.granted),
+        ):
+            if side is not None:
+                known |= bit
+                for name in side:
+                    written[name] = written.get(name, 0) | bit
+        context = known | _HELD if sides.held else known
+        kept = table.kept.get(context) or table.kept.setdefault(context, _Kept())
+        if table.others.isdisjoint(written):
+            plain = kept.plain
+            found = [verdict for name, mask in written.items() if (verdict := plain[mask].get(name))]
+            if len(found) == len(written):
                 return tuple(found)
-        return self._work_out(_Case(table, sides, listed, known), kept)
+        return self._work_out(table, kept, written, known, held=sides.held)
 
-    def _work_out(self, case: _Case, kept: list[dict[str, ScopeVerdict]]) -> tuple[ScopeVerdict, ...]:
+    def _work_out(
+        self, table: _Table, kept: _Kept, written: Mapping[str, int], known: int, *, held: bool
+    ) -> tuple[ScopeVerdict, ...]:
+        before = len(table.names)
+        case = _Case(table, table.by_scope(written), known, held)
         found = []
-        for scope, mask in case.listed.items():
-            verdict = None if scope in case.odd else kept[mask].get(scope)
+        for scope, as_written in case.written.items():
+            verdict = kept.get(scope, as_written)
             if verdict is None:
                 verdict = case.verdict(scope)
                 if case.stands_alone(scope):
-                    kept[mask][scope] = verdict
-                    self._size += 1
+                    kept.keep(verdict, as_written)
+                    self._count(1)
             found.append(verdict)
-        self._count(case.table.news())
+        self._count(len(table.names) - before)
         return tuple(found)
 
     def _new_table(self, type_: str) -> _Table:
@@ -126,16 +159,23 @@ class Comparer:
 
 
 class _Case:
-    """One connector, for the scopes whose verdicts are not at hand."""
+    """One connector, for the scopes whose verdicts are not at hand. `written` is what is written where, by scope."""
 
-    def __init__(self, table: _Table, sides: Sides, listed: Mapping[str, int], known: int) -> None:
-        self.table = table
-        self.listed = listed
-        self.held = sides.held
+    def __init__(self, table: _Table, written: Mapping[str, _Written], known: int, held: bool) -> None:
+        self.written = written
+        self._table = table
         self._known = known
-        self.odd = self._odd(sides)
-        reports = any(mask & (_REGISTERED | _GRANTED) for mask in listed.values())
-        self._meaningless = table.habits.has_no_scopes and not reports
+        self._held = held
+
+    @cached_property
+    def _listed(self) -> dict[str, int]:
+        """The sides that list each scope, however they spell it."""
+        return {scope: reduce(or_, (mask for _, mask in as_written)) for scope, as_written in self.written.items()}
+
+    @cached_property
+    def _meaningless(self) -> bool:
+        reports = any(mask & (_REGISTERED | _GRANTED) for mask in self._listed.values())
+        return self._table.habits.has_no_scopes and not reports
 
     def verdict(self, scope: str) -> ScopeVerdict:
         """The verdict on a scope that some side lists."""
@@ -149,68 +189,52 @@ class _Case:
 
     def stands_alone(self, scope: str) -> bool:
         """Whether its verdict hangs on nothing but the type, the known sides, and which of them list it."""
-        if scope in self.odd or self.table.habits.has_no_scopes:
+        if self._table.habits.has_no_scopes:
             return False
-        return scope not in self.table.contained or self.listed[scope] == self._known
+        return scope not in self._table.contained or self._listed[scope] == self._known
 
     def _standing(self, scope: str) -> Standing:
-        mask = self.listed[scope]
-        covered, undeclared = self._broader(scope, mask)
-        spelled = self.odd.get(scope) or dict.fromkeys(_ORDERED[mask], (scope,))
-        rules, type_ = self.table.rules, self.table.type
+        covered, undeclared = self._broader(scope)
+        rules, type_ = self._table.rules, self._table.type
         return Standing(
             scope=scope,
             known=_SIDES_IN[self._known],
-            spelled=spelled,
+            spelled=self._spelled(scope),
             covered=covered,
             undeclared=undeclared,
             info=rules.catalog.scope(type_, scope),
             unasked=rules.why_unasked(type_, scope),
-            habits=self.table.habits,
-            held=self.held,
+            habits=self._table.habits,
+            held=self._held,
             meaningless=self._meaningless,
         )
 
-    def _broader(self, scope: str, mask: int) -> tuple[dict[Side, str], dict[Side, str]]:
+    def _broader(self, scope: str) -> tuple[dict[Side, str], dict[Side, str]]:
         """For the known sides that do not list the scope: a broader one there, and whether it is declared as well.
 
         Without a declaration, one counts that stands on every side that lists the scope.
         """
         covered: dict[Side, str] = {}
         undeclared: dict[Side, str] = {}
+        mask = self._listed[scope]
         absent = self._known & ~mask
-        if not absent or scope not in self.table.contained:
+        if not absent or scope not in self._table.contained:
             return covered, undeclared
         needed = _DECLARED if self._known & _DECLARED else mask
-        for name in sorted(self.listed):  # whatever the order of the lists, the same one is named
-            if not self.table.rules.implies(self.table.type, name, scope):
+        for name in sorted(self._listed):  # whatever the order of the lists, the same one is named
+            if not self._table.rules.implies(self._table.type, name, scope):
                 continue
-            found = covered if self.listed[name] & needed == needed else undeclared
-            for side in _ORDERED[absent & self.listed[name]]:
+            found = covered if self._listed[name] & needed == needed else undeclared
+            for side in _ORDERED[absent & self._listed[name]]:
                 found.setdefault(side, name)
         return covered, undeclared
 
-    def _odd(self, sides: Sides) -> dict[str, dict[Side, tuple[str, ...]]]:
-        """How each side spells the scopes that some side does not write in the main spelling."""
-        spelled: dict[str, dict[Side, tuple[str, ...]]] = {}
-        odd: set[str] = set()
-        for side, (_, written) in zip(Side, _by_bit(sides), strict=True):
-            for name in tidy(written or ()):
-                scope = self.table.names[name]
-                at = spelled.setdefault(scope, {})
-                at[side] = (*at.get(side, ()), name)
-                if name != scope:
-                    odd.add(scope)
-        return {scope: spelled[scope] for scope in odd}
-
-
-def _by_bit(sides: Sides) -> tuple[tuple[int, tuple[str, ...] | None], ...]:
-    return (
-        (_DECLARED, sides.declared),
-        (_REPOSITORY, sides.repository),
-        (_REGISTERED, sides.registered),
-        (_GRANTED, sides.granted),
-    )
+    def _spelled(self, scope: str) -> dict[Side, tuple[str, ...]]:
+        """How each side that lists the scope spells it."""
+        found: dict[Side, tuple[str, ...]] = {}
+        for side in _ORDERED[self._listed[scope]]:
+            found[side] = tidy(name for name, mask in self.written[scope] if mask & _BITS[side])
+        return found
 
 
 def _habits(rules: ScopeRules, type_: str) -> Habits:
