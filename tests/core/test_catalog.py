@@ -151,7 +151,31 @@ def test_the_catalogue_is_read_once() -> None:
     assert load_catalog() is load_catalog()
 
 
-@pytest.mark.parametrize("slip", [{"sensitivty": "low"}, {"sensitivity": "mild"}, {"types": "slack"}])
+def test_every_scope_says_where_its_facts_are_from_and_how_sure_they_are(catalog: Catalog) -> None:
+    infos = [info for type_ in catalog.types for info in catalog.provider_scopes(type_)]
+    assert len(infos) > 1300
+    assert [info.name for info in infos if not info.source or not info.confidence] == []
+
+
+def test_a_scopes_own_source_counts_before_its_providers(catalog: Catalog) -> None:
+    ordinary, own = catalog.scope("dropbox", "files.content.read"), catalog.scope("dropbox", "contacts.read")
+    assert ordinary is not None
+    assert own is not None
+    assert (ordinary.confidence, own.confidence) == ("high", "low")
+    assert own.source != ordinary.source
+
+
+def test_what_no_page_was_read_for_is_never_called_sure(catalog: Catalog) -> None:
+    infos = [info for type_ in catalog.types for info in catalog.provider_scopes(type_)]
+    assert {info.confidence for info in infos if "eneral knowledge" in (info.source or "")} == {"low"}
+
+
+def test_a_providers_habits_are_told_in_words(catalog: Catalog) -> None:
+    assert catalog.notes("github").startswith("Space-separated in requests")
+    assert (catalog.notes("stripe"), catalog.notes("google_photos")) == ("", "")
+
+
+@pytest.mark.parametrize("slip", [{"sensitivty": "low"}, {"sensitivity": "mild"}, {"types": "slack"}, {"confidence": "sure"}])
 def test_a_slip_in_a_data_file_is_refused(tmp_path: Path, slip: dict[str, object]) -> None:
     shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "scopes" / "slack.json"

@@ -34,6 +34,7 @@ def _matches(pattern: str, value: str) -> bool:
 
 
 Pattern = Annotated[str, AfterValidator(_must_compile)]
+Confidence = Literal["high", "medium", "low"]
 
 
 class Sensitivity(StrEnum):
@@ -73,7 +74,8 @@ class ScopeInfo:
     about it. `implies` (transitive) lists scopes whose access this one contains. `aliases` are other spellings of
     the same scope. `auto_added`: Base44 or the provider commonly adds it unasked. `never_reported`: the provider
     honours it but leaves it out of the list of granted scopes. `provider_class` is Google's own grading.
-    A name that ends in `:*` stands for every scope with that beginning.
+    A name that ends in `:*` stands for every scope with that beginning. `source` and `confidence` say where the facts
+    are from and how sure they are; in the file they stand only where they differ from the provider's.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -91,15 +93,23 @@ class ScopeInfo:
     deprecated: bool = False
     admin_consent: bool = False
     personal_account: bool = False
+    source: Text | None = None
+    confidence: Confidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderScopes:
-    """One file of `scopes/`: every known scope of one provider."""
+    """One file of `scopes/`: every known scope of one provider.
+
+    `source` names the document that the facts come from. `confidence` is high for the provider's published
+    specification or metadata, medium for copies of its pages, low for public code and general knowledge.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     provider: Slug
+    source: Text
+    confidence: Confidence
     notes: Text
     scopes: tuple[ScopeInfo, ...]
 
@@ -219,7 +229,7 @@ class IntegrationTypeInfo:
     description: Sentence
     provider: Slug
     docs_url: HttpsUrl
-    confidence: Literal["high", "medium", "low"]
+    confidence: Confidence
     connection_config_fields: tuple[ConfigField, ...]
     oauth: OAuthFacts
     slug: str = ""
