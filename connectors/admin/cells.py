@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Protocol
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
 
 from connectors.models import (
     Authorisation,
@@ -157,6 +159,31 @@ def mark(listed: bool | None) -> SafeString:
     kind, sign, word = _MARKS[listed]
     shown = format_html('<span aria-hidden="true">{}</span><span class="pc-sr">{}</span>', sign, word)
     return format_html('<span class="pc-mark pc-mark--{}" title="{}">{}</span>', kind, word, shown)
+
+
+class Judged(Protocol):
+    """A scope with its verdict: an entry of the ledger, or what a comparison has just found."""
+
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def declared(self) -> bool | None: ...
+    @property
+    def repository(self) -> bool | None: ...
+    @property
+    def registered(self) -> bool | None: ...
+    @property
+    def granted(self) -> bool | None: ...
+
+
+def verdict_of(found: Judged, *, hover: bool = True) -> SafeString:
+    """Its verdict, with the reason on hover; of a scope that one side alone is known of, that nothing was compared."""
+    sides = (found.declared, found.repository, found.registered, found.granted)
+    if found.verdict == LedgerEntry.Verdict.UNKNOWABLE and sum(side is not None for side in sides) == 1:
+        return badge(_("Not compared yet"), "neutral", title=found.reason if hover else "")
+    return verdict(found.verdict, found.reason if hover else "")
 
 
 def verdict(value: str, reason: str = "") -> SafeString:

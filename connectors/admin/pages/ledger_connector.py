@@ -1,0 +1,34 @@
+"""The ledger of one connector: its scopes by the four sides, why they differ, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+
+from connectors.admin.pages.frame import draw, route, visible
+from connectors.admin.pages.ledger_matrix import connectors_for_matrix, matrices
+
+
+def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """`admin:connectors_connector_ledger`."""
+    return [route(model_admin, "<int:object_id>/ledger/", ledger_page, "ledger")]
+
+
+def ledger_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
+    """Compares the connector's sides as they are now. Reads, and changes nothing."""
+    connector = visible(model_admin, request, connectors_for_matrix(), object_id)
+    (matrix,) = matrices([connector], request.user)
+    title = f"Scopes of {connector.integration_type.display_name} in {connector.project.name}"
+    return draw(
+        model_admin,
+        request,
+        "ledger/connector.html",
+        title=title,
+        original=connector,
+        matrix=matrix,
+        connector=connector,
+        may_see_ledger=request.user.has_perm("connectors.view_ledgerentry"),
+    )
