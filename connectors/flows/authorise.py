@@ -23,6 +23,7 @@ from connectors.core.oauth.inspect import Account
 from connectors.core.oauth.profile import Profile
 from connectors.core.oauth.support import Level, support_of
 from connectors.core.scopes import ScopeRules
+from connectors.flows import ledger
 from connectors.flows.consent import refuse_undeclared
 from connectors.flows.events import record_event
 from connectors.flows.refresh_store import blame_client, times_of
@@ -273,6 +274,7 @@ def _store(
     token.save()
     after = {"account": token.account, "granted_scopes": token.granted_scopes, "client": trip_of.oauth_client.name}
     record_event(actor, "token.authorised", token, before=before, after=after)
+    ledger.note([token.connector_id], actor, "token.authorised", now=now)
 
 
 def _connected(trip_of: Authorisation, grant: Grant) -> str:

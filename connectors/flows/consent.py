@@ -13,6 +13,7 @@ from connectors.core.base44.client import Base44Client
 from connectors.core.base44.contract import SetScopesAnswer
 from connectors.core.errors import ApiError, Refused
 from connectors.core.specs import STRIPE
+from connectors.flows import ledger
 from connectors.flows.apply import refusal_in_words
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
@@ -80,7 +81,7 @@ def poll_consent(connector: Connector, client: Base44Client, actor: Actor) -> Co
         status = ""
     if status == "ACTIVE":
         _settle(connector, Consent.NONE, "", actor)
-        observe({project: look_at(project, client)}, actor, now)
+        observe({project: look_at(project, client)}, _decided_by(connector, actor), now, through="consent.given")
         return Consent.NONE
     if status == "FAILED":
         return _settle(connector, Consent.FAILED, "It was denied, or the provider reported an error.", actor)
@@ -105,6 +106,7 @@ def _note_asked(connector: Connector, answer: SetScopesAnswer, actor: Actor) -> 
     connector.consent_note = "Waiting for somebody to decide on Base44's page." if waits else ""
     connector.consent_connection_id = answer.connection_id or ""
     connector.consent_asked_at, connector.consent_polled_at = now, now
+    connector.consent_asked_by = actor.label[:200]
     connector.last_set_scopes, connector.last_set_config = connector.scopes, connector.connection_config
     connector.save(
         update_fields=[
@@ -112,6 +114,7 @@ def _note_asked(connector: Connector, answer: SetScopesAnswer, actor: Actor) -> 
             "consent_note",
             "consent_connection_id",
             "consent_asked_at",
+            "consent_asked_by",
             "consent_polled_at",
             "last_set_scopes",
             "last_set_config",
@@ -127,7 +130,14 @@ def _settle(connector: Connector, consent: Consent, note: str, actor: Actor) -> 
     if settled:
         verb = "consent.given" if consent == Consent.NONE else "consent.failed"
         record_event(actor, verb, connector, note=note)
+        if consent == Consent.NONE:
+            ledger.note([connector.pk], actor, verb)
     return Consent(connector.consent)
+
+
+def _decided_by(connector: Connector, actor: Actor) -> Actor:
+    """The worker that sees a consent given acts for the person who asked for it."""
+    return Actor(connector.consent_asked_by, actor.door) if connector.consent_asked_by else actor
 
 
 def _pending(connector: Connector) -> ConnectorQuerySet:

@@ -11,6 +11,7 @@ from django.db import transaction
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
 from connectors.core.scopes import tidy
+from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.events import changes, record_event, record_lost_tokens
@@ -59,6 +60,7 @@ def undeclare(connector: Connector, actor: Actor) -> bool:
     if row.registered_scopes is None:
         record_event(actor, "connector.undeclared", row, before=before)
         record_lost_tokens(actor, Connector.objects.filter(pk=row.pk))
+        ledger.note_gone([row.pk], actor, "connector.undeclared")
         row.delete()
         return True
     row.is_declared, row.scopes, row.connection_config = False, [], {}
@@ -66,6 +68,7 @@ def undeclare(connector: Connector, actor: Actor) -> bool:
     recompute([row], rules_of(row.project.workspace))
     row.save(update_fields=[*DECLARED_FIELDS, *RECOMPUTED, "source", "source_path", "source_read_at", "updated_at"])
     record_event(actor, "connector.undeclared", row, before=before, after=_declared(row))
+    ledger.note([row.pk], actor, "connector.undeclared")
     return False
 
 
@@ -76,10 +79,12 @@ def save_declaration(connector: Connector, before: Mapping[str, Any], actor: Act
     if connector.pk is None:
         connector.save()
         record_event(actor, "connector.declared", connector, after=_declared(connector))
+        ledger.note([connector.pk], actor, "connector.declared")
     else:
         connector.save(update_fields=[*DECLARED_FIELDS, *RECOMPUTED, "updated_at"])
         if new:
             record_event(actor, "connector.changed", connector, before=old, after=new)
+            ledger.note([connector.pk], actor, "connector.changed")
     return connector
 
 

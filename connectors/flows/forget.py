@@ -6,6 +6,7 @@ from django.db import transaction
 
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
+from connectors.flows import ledger
 from connectors.flows.events import record_event, record_lost_tokens
 from connectors.models import Connector, Project, SyncRun
 
@@ -24,5 +25,6 @@ def forget_project(project: Project, actor: Actor) -> None:
     before = {"slug": project.slug, "app_id": project.app_id, "environment": project.environment}
     record_event(actor, "project.deleted", project, before={**before, "connectors": declared})
     record_lost_tokens(actor, connectors)
+    ledger.note_gone(connectors.values_list("pk", flat=True), actor, "project.deleted")
     connectors.delete()
     project.delete()

@@ -17,6 +17,7 @@ from connectors.core.catalog import load_catalog
 from connectors.core.config_files import ConnectorFile, ProjectFiles
 from connectors.core.errors import ConfigFileError, Refused
 from connectors.core.pull import ChangeKind
+from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types, fill_empty_catalogue
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.declare import undeclare
@@ -156,6 +157,8 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
             before[row.integration_type_id], after[row.integration_type_id] = list(row.scopes), None
             undeclare(row, actor)
         run = _record_run(plan, actor, started, set(remove_missing))
+        read = _note_repository(project, plan.files)
+        ledger.note(read, actor, "project.imported", runs={project.pk: run.pk})
         if before or after:
             record_event(actor, "project.imported", project, before=before, after=after)
     return run
@@ -310,6 +313,21 @@ def _take_over(project: Project, plan: ImportPlan) -> tuple[dict[str, Any], dict
     changed = [change for change in writing if change.kind != ChangeKind.UNCHANGED]
     before = {change.type: list(change.before) for change in changed if change.kind == ChangeKind.CHANGED}
     return before, {change.type: list(change.after) for change in changed}
+
+
+def _note_repository(project: Project, files: ProjectFiles) -> list[int]:
+    """Writes down what the files say, for the ledger; returns the connectors that they speak of.
+
+    The files of a whole project also say which connectors have none.
+    """
+    said = {file.spec.type: list(file.spec.scopes) for file in files.files}
+    rows = project.connectors.only("id", "integration_type_id")
+    rows = rows if files.whole else rows.filter(integration_type_id__in=list(said))
+    found, now = list(rows), timezone.now()
+    for row in found:
+        row.repository_scopes, row.repository_read_at = said.get(row.integration_type_id), now
+    Connector.objects.bulk_update(found, ["repository_scopes", "repository_read_at"])
+    return [row.pk for row in found]
 
 
 def _record_refusal(plan: ImportPlan, actor: Actor) -> SyncRun:

@@ -16,6 +16,7 @@ from connectors.core.oauth import inspect, schedule
 from connectors.core.oauth.inspect import Introspection
 from connectors.core.oauth.profile import Profile
 from connectors.core.oauth.token_endpoint import TokenEndpoint
+from connectors.flows import ledger
 from connectors.flows.events import changes, record_event
 from connectors.flows.oauth_clients import registration_of
 from connectors.flows.refresh import refresh_now
@@ -69,6 +70,8 @@ def _store(token: Token, learnt: Introspection, actor: Actor, *, renews: bool) -
     record_event(actor, "token.introspected", row, before=old, after={"active": learnt.active, **new})
     if row.state != token.state and row.state == State.NEEDS_CONSENT:
         record_event(actor, "token.needs_consent", row, note=row.last_error)
+    if new:
+        ledger.note([row.connector_id], actor, "token.introspected")
     token.state = row.state
     return True
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from connectors.core.actor import Actor
 from connectors.core.scopes import ScopeRules
 from connectors.core.specs import STRIPE, RegisteredConnector, RegisteredState
+from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.events import Change, record_events
@@ -41,8 +42,17 @@ class Observation:
         return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}; nothing changed"
 
 
-def observe(states: Mapping[Project, RegisteredState], actor: Actor, now: dt.datetime) -> dict[int, Observation]:
+def observe(
+    states: Mapping[Project, RegisteredState],
+    actor: Actor,
+    now: dt.datetime,
+    *,
+    through: str = "project.observed",
+    runs: Mapping[int, int] | None = None,
+) -> dict[int, Observation]:
     """Stores the registered states and what follows from them; by project id, what changed.
+
+    The ledger's history names what the change came `through`, and the sync run that found it (`runs`, by project).
 
     A handful of queries however many projects there are. An event is recorded for a project in which something
     changed. The projects' workspaces must be loaded.
@@ -54,7 +64,9 @@ def observe(states: Mapping[Project, RegisteredState], actor: Actor, now: dt.dat
         seen = {
             project.pk: batch.add(project, state, by_project.get(project.pk, {})) for project, state in states.items()
         }
+        ledger.note_gone(batch.deleted, actor, through, now=now)
         batch.save(states)
+        ledger.note(batch.written, actor, through, now=now, runs=runs)
         record_events(actor, "project.observed", [_change(found) for found in seen.values() if found])
     return seen
 
@@ -108,6 +120,11 @@ class _Batch:
                 touched.append((row, (before, _verdict(row), row.registered_at is None)))
         self._judge(project, touched)
         return seen
+
+    @property
+    def written(self) -> list[int]:
+        """The connectors that are new or differ from before, once saved."""
+        return [row.pk for row in (*self.created, *self.updated)]
 
     def save(self, projects: Iterable[Project]) -> None:
         Connector.objects.filter(pk__in=self.deleted).delete()

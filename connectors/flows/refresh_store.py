@@ -16,6 +16,7 @@ from connectors.core.errors import PortalError
 from connectors.core.oauth import schedule
 from connectors.core.oauth.errors import Kind, OAuthError
 from connectors.core.oauth.grant import Grant
+from connectors.flows import ledger
 from connectors.flows.events import record_event
 from connectors.models import OAuthClient, Sealed, Token, TokenRefresh
 
@@ -72,16 +73,26 @@ def _store(answers: Sequence[Answer], actor: Actor) -> None:
     rows = {row.pk: row for row in Token.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",))}
     changed: list[Token] = []
     history: list[TokenRefresh] = []
+    opens_else: list[int] = []
     for answer in answers:
         row = rows.get(answer.token_id)
         if not answer.sent or row is None or row.generation != answer.generation:
             continue  # given up, deleted or authorised anew while we asked: the lease, if any, is no longer ours
         row.lease_until = None
         changed.append(row)
+        before = _opens(row)
         history.append(_note(row, answer, actor))
+        if _opens(row) != before:
+            opens_else.append(row.connector_id)
     # An upsert of rows that are there and locked: Django's bulk_update takes ten times as long to build its statement.
     Token.objects.bulk_create(changed, update_conflicts=True, update_fields=_FIELDS, unique_fields=["id"])
     TokenRefresh.objects.bulk_create(history)
+    ledger.note(opens_else, actor, "token.refreshed")
+
+
+def _opens(row: Token) -> tuple[bool, list[str] | None]:
+    """What the ledger says of the token: most refreshes leave it as it is, and cost the ledger nothing."""
+    return row.state == State.NEEDS_CONSENT, row.granted_scopes
 
 
 _FIELDS = [

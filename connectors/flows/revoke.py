@@ -16,6 +16,7 @@ from connectors.core.actor import Actor
 from connectors.core.errors import PortalError, Refused
 from connectors.core.oauth import inspect
 from connectors.core.oauth.profile import Profile
+from connectors.flows import ledger
 from connectors.flows.events import record_event
 from connectors.flows.lease import LAST_CALL, LOOK_AGAIN
 from connectors.flows.oauth_clients import registration_of
@@ -83,6 +84,7 @@ def forget_token(token: Token, actor: Actor) -> None:
         note = "" if held.state == Token.State.REVOKED else "It was not revoked: at the provider it stays valid."
         record_event(actor, "token.forgotten", held, before=before, note=note)
         held.delete()
+        ledger.note([held.connector_id], actor, "token.forgotten")
 
 
 def _revoked(token: Token, actor: Actor) -> Outcome:
@@ -119,6 +121,7 @@ def _asked(held: Token, actor: Actor) -> Outcome:
         before = {"state": held.state, "account": held.account}
         _mark(held)
         record_event(actor, "token.revoked", held, before=before, after={"state": held.state})
+        ledger.note([held.connector_id], actor, "token.revoked")
     return Outcome(held, ended=True, words=f"{profile.name} has ended it.")
 
 

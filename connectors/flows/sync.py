@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,7 +23,7 @@ from connectors.core.specs import RegisteredState
 from connectors.flows.connect import DatabaseBudget, Prepaid, client_for
 from connectors.flows.observe import Observation, observe
 from connectors.flows.runs import claim_runs, heartbeat
-from connectors.models import Project, SyncRun, Workspace
+from connectors.models import Connector, Project, SyncRun, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +196,10 @@ def _refresh_auto_added(workspace: Workspace, client: Base44Client) -> None:
     if workspace.auto_added_at and now - workspace.auto_added_at < AUTO_ADDED_EVERY:
         return
     try:
-        workspace.auto_added_scopes = {type_: list(scopes) for type_, scopes in client.auto_added_scopes().items()}
+        added = {type_: list(scopes) for type_, scopes in client.auto_added_scopes().items()}
+        if added != workspace.auto_added_scopes:
+            workspace.auto_added_scopes = added
+            Connector.objects.filter(project__workspace=workspace).update(ledger_at=None)
     except ApiError as error:
         log.warning("Auto-added scopes of %s stay as they were: %s", workspace, error)
     workspace.auto_added_at = now
@@ -205,7 +208,7 @@ def _refresh_auto_added(workspace: Workspace, client: Base44Client) -> None:
 
 def _finish(runs: Sequence[SyncRun], looks: Sequence[Look], actor: Actor) -> list[SyncRun]:
     seen = {run.project: look for run, look in zip(runs, looks, strict=True) if isinstance(look, RegisteredState)}
-    observations = _observe_all(seen, actor)
+    observations = _observe_all(seen, actor, {run.project_id: run.pk for run in runs})
     now = timezone.now()
     for run, look in zip(runs, looks, strict=True):
         found = look if isinstance(look, PortalError) else observations[run.project_id]
@@ -230,16 +233,18 @@ def _save_ends(runs: Sequence[SyncRun], now: dt.datetime) -> None:
         SyncRun.objects.filter(pk__in=ids).update(state=state, message=message, finished_at=now)
 
 
-def _observe_all(states: dict[Project, RegisteredState], actor: Actor) -> dict[int, Observation | PortalError]:
+def _observe_all(
+    states: dict[Project, RegisteredState], actor: Actor, runs: Mapping[int, int]
+) -> dict[int, Observation | PortalError]:
     now = timezone.now()
     try:
-        return dict(observe(states, actor, now))
+        return dict(observe(states, actor, now, runs=runs))
     except (ValueError, TypeError):  # one odd answer (a NUL in a scope, say) must not cost the others their sync
         log.exception("Storing %d states at once failed; going on one by one", len(states))
     stored: dict[int, Observation | PortalError] = {}
     for project, state in states.items():
         try:
-            stored |= observe({project: state}, actor, now)
+            stored |= observe({project: state}, actor, now, runs=runs)
         except (ValueError, TypeError):
             stored[project.pk] = PortalError("Base44's answer holds something that cannot be stored.")
     return stored
