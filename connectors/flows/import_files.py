@@ -35,7 +35,8 @@ class ImportChange:
     """One connector: what the files say of it against what the portal declares.
 
     `path` is the file, "" for a missing one. `added` and `removed` are scopes, in the order of their own list.
-    `text_differs`: the same scopes in a file whose text is not the one imported last. `notes` are warnings.
+    `text_differs`: the same scopes in a file whose text is not the one imported last. `notes` are warnings, `policy` is
+    what the team's rules say of what is added: one that stops refuses the whole import.
     """
 
     type: str
@@ -48,6 +49,7 @@ class ImportChange:
     removed: tuple[str, ...] = ()
     text_differs: bool = False
     notes: tuple[str, ...] = ()
+    policy: tuple[PolicyNote, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -64,6 +66,7 @@ class ImportChange:
             "added": list(self.added),
             "removed": list(self.removed),
             "notes": list(self.notes),
+            "policy": [note.as_json() for note in self.policy],
         }
 
 
@@ -86,6 +89,11 @@ class ImportPlan:
     def is_empty(self) -> bool:
         """True when importing would write nothing; connectors that the files lack do not count."""
         return not self.refused and not any(change.writes for change in self.changes)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a rule stops something that it adds."""
+        return any(note.stops for change in self.changes for note in change.policy)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -120,7 +128,9 @@ def plan_import(project: Project, files: ProjectFiles) -> ImportPlan:
     """What importing would change. Writes nothing. Faulty files are in `refused`, all others in `changes`."""
     rows = {row.integration_type_id: row for row in project.connectors.declared()}
     types = IntegrationType.objects.in_bulk([file.spec.type for file in files.files])
+    judged = judge([_proposal(project, files, rows)])[project.pk]
     changes = [_change(file, rows.get(file.spec.type), types.get(file.spec.type)) for file in files.files]
+    changes = [replace(change, policy=notes_of(judged, change.type)) for change in changes]
     if files.whole:
         read = {file.spec.type for file in files.files}
         changes += [_missing(row) for type_, row in rows.items() if type_ not in read]
@@ -321,7 +331,7 @@ def _note_repository(project: Project, files: ProjectFiles) -> list[int]:
     The files of a whole project also say which connectors have none.
     """
     said = {file.spec.type: list(file.spec.scopes) for file in files.files}
-    rows = project.connectors.only("id", "integration_type_id")
+    rows = Connector.objects.filter(project=project).only("id", "integration_type_id")
     rows = rows if files.whole else rows.filter(integration_type_id__in=list(said))
     found, now = list(rows), timezone.now()
     for row in found:

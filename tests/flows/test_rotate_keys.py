@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from connectors.flows import rotate_keys as module
 from connectors.flows.rotate_keys import rotate_keys, sealed_fields
-from connectors.models import Authorisation, Event, OAuthClient, Project, Sealed, Token, Workspace
+from connectors.models import AlertRoute, Authorisation, Event, OAuthClient, Project, Sealed, Token, Workspace
 from tests.factories import SHELL, make_connector, make_oauth_client, make_token, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def secrets_of_old(project: Project) -> Iterator[tuple[str, str]]:
 
 def test_every_model_with_secrets_is_found() -> None:
     found = {model for model, _ in sealed_fields()}
-    assert found == {Authorisation, OAuthClient, Token, Workspace}
+    assert found == {AlertRoute, Authorisation, OAuthClient, Token, Workspace}
 
 
 def test_afterwards_the_new_key_alone_reads_everything(secrets_of_old: tuple[str, str]) -> None:
