@@ -31,6 +31,7 @@ VERB_GROUPS = {
     "oauth_client": _("OAuth clients"),
     "token": _("Tokens"),
     "catalogue": _("Catalogue"),
+    "report": _("Reports"),
 }
 
 

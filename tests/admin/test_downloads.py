@@ -1,0 +1,126 @@
+"""Downloads: any table in any format, and a record of who took it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+from django.template.response import TemplateResponse
+from django.test import RequestFactory
+
+from connectors.admin.pages import download
+from connectors.core.reports import Column, Row, Table
+from connectors.models import Event, Project
+
+Ask = Callable[[str], HttpRequest]
+COLUMNS = (Column("scope", "Scope", "As the provider spells it."), Column("declared", "Declared"))
+
+
+def table(rows: Iterable[Row] = (("mail.read", True), ("mail.send", None))) -> Table:
+    return Table("ledger", "Scope ledger", COLUMNS, rows, about="Verdict: Missing")
+
+
+@pytest.fixture
+def ask(operator: User) -> Ask:
+    """The operator's request for a page with this query."""
+
+    def request(query: str) -> HttpRequest:
+        asked = RequestFactory().get(f"/somewhere/?{query}")
+        asked.user = operator
+        return asked
+
+    return request
+
+
+def content(response: HttpResponse) -> bytes:
+    """All of it, and the end of the response, as a web server does it."""
+    found = response.getvalue()
+    response.close()
+    return found
+
+
+def page(request: HttpRequest, shown: Table) -> str:
+    response = download.answer(request, shown, "print")
+    assert isinstance(response, TemplateResponse)
+    return response.render().text
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [("", ""), ("download=csv", "csv"), ("download=print", "print"), ("download=exe", ""), ("download=", "")],
+)
+def test_only_known_formats_are_asked_for(query: str, kind: str, ask: Ask) -> None:
+    assert download.asked_for(ask(query)) == kind
+
+
+def test_a_csv_is_saved_under_the_reports_name_and_day(ask: Ask) -> None:
+    response = download.answer(ask("download=csv"), table(), "csv")
+    assert list(csv.reader(io.StringIO(content(response).decode("utf-8-sig")))) == [
+        ["scope", "declared"],
+        ["mail.read", "true"],
+        ["mail.send", ""],
+    ]
+    assert response["Content-Disposition"].startswith('attachment; filename="ledger-20')
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_a_json_download_says_who_made_it(ask: Ask) -> None:
+    document = json.loads(content(download.answer(ask("download=json"), table(), "json")))
+    assert (document["generated_by"], document["about"], len(document["rows"])) == ("operator", "Verdict: Missing", 2)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "json", "print"])
+def test_each_download_goes_on_record(kind: str, ask: Ask) -> None:
+    download.answer(ask(""), table(), kind).close()
+    event = Event.objects.get(verb="report.downloaded")
+    assert (event.actor_label, event.target_label) == ("operator", "Scope ledger")
+    assert event.after == {"report": "ledger", "format": kind, "rows": 2, "chosen": "Verdict: Missing"}
+
+
+def test_a_report_about_one_row_is_on_that_rows_record(ask: Ask, project: Project) -> None:
+    download.answer(ask(""), table(), "csv", target=project).close()
+    assert Event.objects.get(verb="report.downloaded").project == project
+
+
+def test_a_report_that_breaks_off_is_neither_sent_nor_recorded(ask: Ask) -> None:
+    def rows() -> Iterable[Row]:
+        yield "mail.read", True
+        raise OSError("the database went away")
+
+    with pytest.raises(OSError, match="went away"):
+        download.answer(ask(""), table(rows()), "csv")
+    assert not Event.objects.exists()
+
+
+def test_the_printable_page_says_what_was_chosen_by_whom(ask: Ask) -> None:
+    shown = page(ask("verdict=missing&download=print"), table())
+    assert "Verdict: Missing" in shown
+    assert "operator" in shown
+    assert 'href="/somewhere/?verdict=missing"' in shown
+
+
+def test_the_printable_page_ends_where_it_would_be_too_long_and_says_so(ask: Ask) -> None:
+    rows = [(f"scope-{number}", True) for number in range(download.MAX_PRINTED + 1)]
+    shown = page(ask(""), table(rows))
+    assert shown.count("<tr>") == 1 + download.MAX_PRINTED
+    assert "This page ends after the first 5,000 rows" in shown
+
+
+def test_a_printable_page_with_all_rows_says_nothing_of_an_end(ask: Ask) -> None:
+    assert "This page ends" not in page(ask(""), table())
+
+
+def test_cells_are_no_markup(ask: Ask) -> None:
+    assert "<script>" not in page(ask(""), table([("<script>", None)]))
+
+
+def test_the_menu_keeps_the_pages_filters_and_drops_its_page_number(ask: Ask) -> None:
+    menu = engines["django"].get_template("connectors/pages/downloads.html").render({}, ask("verdict=missing&p=3"))
+    assert "?verdict=missing&amp;download=csv" in menu
+    assert "p=3" not in menu
