@@ -88,6 +88,9 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Consent desk", "how_to_reg", "connectors.connector", "desk", badge=consent_badge),
         Page("Forecast", "event_upcoming", "connectors.token", "forecast"),
     ],
+    "Scopes": [
+        Page("Scope ledger", "account_tree", "connectors.ledgerentry"),
+    ],
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),
         Page("Activity", "history", "connectors.event"),

@@ -12,7 +12,18 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from connectors.core.actor import Actor, Door
-from connectors.models import Connector, ConsentLink, IntegrationType, OAuthClient, Project, Sealed, Token, Workspace
+from connectors.flows.ledger import note
+from connectors.models import (
+    Connector,
+    ConsentLink,
+    IntegrationType,
+    OAuthClient,
+    Project,
+    ScopePeriod,
+    Sealed,
+    Token,
+    Workspace,
+)
 
 SHELL = Actor(label="tests", door=Door.SHELL)
 """Who acts when the test does not care."""
@@ -111,6 +122,30 @@ def make_consent_link(connector: Connector, *, oauth_client: OAuthClient | None 
     return ConsentLink.objects.create(
         token_hash=secrets.token_hex(32), connector=connector, kind=kind, oauth_client=oauth_client, **values
     )
+
+
+def make_period(
+    connector: Connector, side: str, scope: str, since: dt.datetime, until: dt.datetime | None = None, **values: Any
+) -> ScopePeriod:
+    """A time during which a side listed a scope of the connector; with scope "" during which the side was known."""
+    if until is not None:
+        values = {"ended_through": "project.synced", "ended_by": "tests", **values}
+    values = {"begun_through": "project.synced", "begun_by": "tests", **values}
+    return ScopePeriod.objects.create(
+        project=connector.project,
+        project_label=connector.project.name,
+        type_slug=connector.integration_type_id,
+        side=side,
+        scope=scope,
+        since=since,
+        until=until,
+        **values,
+    )
+
+
+def keep_ledger(*connectors: Connector) -> None:
+    """Brings the ledger up to date for these connectors, or for all."""
+    note([row.pk for row in connectors] or Connector.objects.values_list("pk", flat=True), SHELL, "tests.noted")
 
 
 def make_fleet(projects: int, connectors: int, *, workspace: Workspace | None = None) -> list[Project]:

@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from unfold.views import ChangeList
 
-from connectors.admin.base import KeysFirst
 from connectors.flows.scope_facts import ScopeFacts
 
 COUNTED = 10_000
 """Rows that are counted and can be paged to. Whoever needs another one filters: nobody turns 8,000 pages."""
 NO_FILTERS = ("download",)
 """What addresses of the ledger say beside filters."""
-
-
-class Capped(KeysFirst):
-    """Counts no further than `COUNTED`: counting 400,000 entries takes longer than finding a page of them."""
-
-    @cached_property
-    def _found(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by()[: COUNTED + 1].count())
-
-    @cached_property
-    def count(self) -> int:
-        return min(self._found, COUNTED)
-
-    @property
-    def is_capped(self) -> bool:
-        """Whether there are more rows than were counted."""
-        return self._found > COUNTED
 
 
 class LedgerList(ChangeList):  # type: ignore[misc]

@@ -23,6 +23,8 @@ NO_PAGES = {
     "project_sync",
     "connector_authorise_status",
     "consentlink_withdraw",
+    "ledgerentry_remove_view",
+    "ledgerentry_save_view",
     "syncrun_live_steps",
     "syncrun_cancel",
     "oauthclient_check",

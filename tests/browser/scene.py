@@ -21,6 +21,7 @@ from connectors.models import (
     IntegrationType,
     OAuthClient,
     Project,
+    SavedView,
     SyncRun,
     SyncStep,
     Token,
@@ -113,6 +114,7 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Workspace] = workspaces["Northwind"].pk
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
     _events(ada)
+    _ledger(admin, now)
     return scene
 
 
@@ -335,6 +337,17 @@ def _history(token: Token, actor: Actor, now: dt.datetime) -> None:
             created_at=token.authorised_at,
             expires_at=token.authorised_at,
         )
+
+
+def _ledger(admin: User, now: dt.datetime) -> None:
+    """The ledger of all connectors, some with files that differ; one connector that is not in it yet; saved views."""
+    for row in Connector.objects.exclude(source_path="").order_by("pk")[:12]:
+        row.repository_scopes, row.repository_read_at = row.scopes[:1], now - dt.timedelta(hours=5)
+        row.save(update_fields=["repository_scopes", "repository_read_at"])
+    factories.keep_ledger()
+    Connector.objects.filter(project__slug="release-notes", integration_type="notion").update(ledger_at=None)
+    SavedView.objects.create(name="Critical and differing", query="sensitivity=high&verdict=differs", owner=admin)
+    SavedView.objects.create(name="Who can send mail", page="scopes", query="q=send+mail", owner=admin, is_shared=True)
 
 
 def _events(actor: Actor) -> None:

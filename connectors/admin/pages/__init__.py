@@ -21,6 +21,9 @@ from connectors.admin.pages import (
     forecast,
     import_files,
     import_many,
+    ledger_connector,
+    ledger_groups,
+    ledger_project,
     oauth_client,
     oauth_support,
     plan,
@@ -28,13 +31,15 @@ from connectors.admin.pages import (
     pull,
     revoke,
     run,
+    saved_views,
     token,
 )
 
 _MODULES = {
-    "project": (plan, plan_many, pull, import_files, import_many, export_files, consents),
-    "connector": (consent, desk),
+    "project": (plan, plan_many, pull, import_files, import_many, export_files, consents, ledger_project),
+    "connector": (consent, desk, ledger_connector),
     "integrationtype": (oauth_support,),
+    "ledgerentry": (ledger_groups, saved_views),
     "oauthclient": (oauth_client,),
     "syncrun": (run,),
     "token": (token, revoke, forecast),

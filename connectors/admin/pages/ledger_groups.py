@@ -111,6 +111,7 @@ def groups_page(by: By, model_admin: ModelAdmin[Any], request: HttpRequest) -> H
         "cl": cl,
         "opts": model_admin.opts,
         "media": model_admin.media,
+        "actions_on_top": model_admin.actions_on_top,
         "title": HEADINGS[by].title,
         "heading": HEADINGS[by],
         "by": by.value,
