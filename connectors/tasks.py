@@ -21,7 +21,19 @@ from kombu.exceptions import OperationalError
 from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.errors import ApiError, CredentialError, PortalError
 from connectors.core.plan import Plan
-from connectors.flows import apply, authorise, consent, consent_outcome, credentials, forecast, refresh, runs, sync
+from connectors.flows import (
+    apply,
+    authorise,
+    consent,
+    consent_outcome,
+    credentials,
+    forecast,
+    refresh,
+    review_mail,
+    review_plan,
+    runs,
+    sync,
+)
 from connectors.flows.connect import client_for
 from connectors.models import Connector, Project, SyncRun
 
@@ -140,6 +152,15 @@ def prune() -> None:
 def warn_of_deaths() -> None:
     """Says which tokens end soon (TOKEN_WARN_DAYS), before they do."""
     forecast.warn_of_deaths(timezone.now())
+
+
+@shared_task
+def remind_reviewers() -> None:
+    """Mails owners of open reviews what waits for them, and marks what has been carried out meanwhile."""
+    now = timezone.now()
+    review_plan.refresh_outcomes()
+    review_mail.remind(now)
+    review_mail.escalate(now)
 
 
 def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:

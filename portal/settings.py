@@ -12,6 +12,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from connectors.core.net import Allowed
 from portal import checks, secret_files
 from portal.environment import Environment
 from portal.unfold import UNFOLD as UNFOLD
@@ -58,6 +59,14 @@ if PORTAL_URL and not PORTAL_URL.startswith(("https://", "http://")):
 
 RUN_RETENTION_DAYS = env.int("RUN_RETENTION_DAYS", default=30)
 TOKEN_WARN_DAYS = env.int("TOKEN_WARN_DAYS", default=14)
+INCIDENT_RETENTION_DAYS = env.int("INCIDENT_RETENTION_DAYS", default=180)
+ALERT_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("ALERT_ALLOWED_PRIVATE_HOSTS", default=[])
+try:
+    Allowed.of(ALERT_ALLOWED_PRIVATE_HOSTS)
+except ValueError:
+    raise ImproperlyConfigured(
+        "ALERT_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as relay.corp,10.1.0.0/16"
+    ) from None
 
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -203,6 +212,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 15.0},  # the next one does the same
     },
     "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
+    "remind-reviewers": {"task": "connectors.tasks.remind_reviewers", "schedule": 3600.0},
     "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 86_400.0},
 }
 
