@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -14,32 +15,48 @@ from connectors.core.base44.client import Base44Client
 from connectors.core.base44.contract import AvailableIntegration
 from connectors.core.catalog import IntegrationTypeInfo, load_catalog
 from connectors.core.errors import Refused
-from connectors.flows.events import record_event
-from connectors.models import IntegrationType, Workspace
+from connectors.flows.catalogue_scopes import load_scopes
+from connectors.flows.events import changes, record_event
+from connectors.models import CatalogueScope, IntegrationType, Workspace
 
 _SHIPPED_FIELDS = ["display_name", "description", "connection_config_fields", "is_known"]
 _OFFERED_FIELDS = [*_SHIPPED_FIELDS, "offered_at"]
 
 
-@transaction.atomic
-def load_catalogue(actor: Actor) -> int:
-    """Brings the table to what the shipped catalogue says; returns how many rows are new or changed.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """How many integration types are new or changed, and how many scopes are new, changed or gone."""
 
-    Where Base44 has said itself what a type needs, its word stays.
+    types: int = 0
+    scopes: int = 0
+
+    def __bool__(self) -> bool:
+        """True when anything differed."""
+        return bool(self.types or self.scopes)
+
+
+@transaction.atomic
+def load_catalogue(actor: Actor) -> Loaded:
+    """Brings types and scopes to what the shipped catalogue says. Two reads when nothing differs.
+
+    Where Base44 has said itself what a type needs, its word stays, and so does what the team says of types and scopes.
     """
     stored = IntegrationType.objects.in_bulk()
     rows = [_shipped_row(slug, info, stored.get(slug)) for slug, info in load_catalog().types.items()]
     differing = [row for row in rows if row.slug not in stored or _values(row) != _values(stored[row.slug])]
     _upsert(differing, _SHIPPED_FIELDS)
-    if differing:
+    loaded = Loaded(len(differing), load_scopes())
+    if loaded:
         whole = IntegrationType(display_name="catalogue")
-        record_event(actor, "catalogue.loaded", whole, after=_new_and_changed(differing, stored))
-    return len(differing)
+        after = {**_new_and_changed(differing, stored), "scopes": loaded.scopes}
+        record_event(actor, "catalogue.loaded", whole, after=after)
+    return loaded
 
 
 def fill_empty_catalogue(actor: Actor) -> None:
-    """Loads the shipped catalogue into a table that has no row of it yet; otherwise does nothing."""
-    if not IntegrationType.objects.filter(is_known=True).exists():
+    """Loads the shipped catalogue where its types or its scopes have no row yet; otherwise does nothing."""
+    types, scopes = IntegrationType.objects.filter(is_known=True), CatalogueScope.objects.filter(is_shipped=True)
+    if not types.exists() or not scopes.exists():
         load_catalogue(actor)
 
 
@@ -60,6 +77,17 @@ def refresh_offered(workspace: Workspace, client: Base44Client, actor: Actor) ->
         if differing:
             record_event(actor, "catalogue.refreshed", workspace, after=_new_and_changed(differing, stored))
     return tuple(differing)
+
+
+@transaction.atomic
+def note_type(type_: IntegrationType, note: str, actor: Actor) -> None:
+    """Stores the team's note on a type, and records it where it differs."""
+    stored = IntegrationType.objects.select_for_update().get(pk=type_.pk)
+    before, after = changes({"note": stored.team_note}, {"note": note.strip()})
+    if after:
+        type_.team_note = stored.team_note = note.strip()
+        stored.save(update_fields=["team_note"])
+        record_event(actor, "catalogue.type_noted", stored, before=before, after=after)
 
 
 def ensure_types(slugs: Iterable[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from connectors.core.catalog import load_catalog
+from connectors.core.scopes import tidy
 from connectors.models import CatalogueScope, Sensitivity
 
 
@@ -15,6 +17,8 @@ class TeamWord:
     sensitivity: Sensitivity | None
     title: str
     note: str
+    is_added: bool = False
+    """The catalogue does not know the scope: only the team does."""
 
 
 class ScopeFacts:
@@ -24,9 +28,9 @@ class ScopeFacts:
         self._catalog = load_catalog()
         rows = CatalogueScope.objects.said_by_the_team()
         self._team = {
-            (provider, name): TeamWord(None if level is None else Sensitivity(level), title, note)
-            for provider, name, level, title, note in rows.values_list(
-                "provider", "name", "team_sensitivity", "title", "team_note"
+            (provider, name): TeamWord(None if level is None else Sensitivity(level), title, note, not shipped)
+            for provider, name, level, title, note, shipped in rows.values_list(
+                "provider", "name", "team_sensitivity", "title", "team_note", "is_shipped"
             )
         }
 
@@ -37,13 +41,13 @@ class ScopeFacts:
 
     def sensitivity(self, type_: str, scope: str) -> Sensitivity | None:
         """How much harm the scope can do; None when neither team nor catalogue knows, which does not mean harmless."""
-        said = self._said(type_, scope)
-        if said is not None and said.sensitivity is not None:
-            return said.sensitivity
+        for said in self._said(type_, scope):
+            if said.sensitivity is not None:
+                return said.sensitivity
         info = self._catalog.scope(type_, scope)
         return Sensitivity(info.sensitivity.rank) if info else None
 
-    def highest(self, type_: str, scopes: list[str] | tuple[str, ...]) -> Sensitivity | None:
+    def highest(self, type_: str, scopes: Iterable[str]) -> Sensitivity | None:
         """The gravest among the known scopes; None when none is known."""
         found = [level for scope in scopes if (level := self.sensitivity(type_, scope)) is not None]
         return max(found, default=None)
@@ -53,13 +57,29 @@ class ScopeFacts:
         info = self._catalog.scope(type_, scope)
         if info is not None:
             return info.title
-        said = self._said(type_, scope)
-        return said.title if said else ""
+        return next((said.title for said in self._said(type_, scope)), "")
 
     def note(self, type_: str, scope: str) -> str:
         """The team's note on the scope, "" for none."""
-        said = self._said(type_, scope)
-        return said.note if said else ""
+        return next((said.note for said in self._said(type_, scope) if said.note), "")
 
-    def _said(self, type_: str, scope: str) -> TeamWord | None:
-        return self._team.get((self.provider(type_), self._catalog.canonical(type_, scope))) if self._team else None
+    def unknown(self, type_: str, scopes: Iterable[str]) -> tuple[str, ...]:
+        """The scopes that neither the catalogue nor the team knows, in their order."""
+        return tuple(
+            scope
+            for scope in tidy(scopes)
+            if self._catalog.scope(type_, scope) is None and not self._said(type_, scope)
+        )
+
+    def added(self, type_: str) -> dict[str, TeamWord]:
+        """By name, the scopes of this type's provider that the catalogue does not know and the team has added."""
+        provider = self.provider(type_)
+        return {name: said for (owner, name), said in self._team.items() if said.is_added and owner == provider}
+
+    def _said(self, type_: str, scope: str) -> list[TeamWord]:
+        """What is said of this very scope, then what is said of all scopes that begin like it."""
+        if not self._team:
+            return []
+        info, provider = self._catalog.scope(type_, scope), self.provider(type_)
+        names = dict.fromkeys([self._catalog.canonical(type_, scope), *([info.name] if info else [])])
+        return [self._team[provider, name] for name in names if (provider, name) in self._team]

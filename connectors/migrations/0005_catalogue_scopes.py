@@ -12,6 +12,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="integrationtype",
+            name="team_note",
+            field=models.TextField(
+                blank=True,
+                default="",
+                help_text="For colleagues: what to use it for, and whom to ask. The shipped catalogue never changes it.",
+                verbose_name="the team's note",
+            ),
+        ),
         migrations.CreateModel(
             name="CatalogueScope",
             fields=[

@@ -69,6 +69,11 @@ class CatalogueScope(models.Model):
         return self.name
 
     @property
+    def is_said_by_the_team(self) -> bool:
+        """Whether the team judges or describes it."""
+        return self.team_sensitivity is not None or bool(self.team_note)
+
+    @property
     def effective_sensitivity(self) -> Sensitivity | None:
         """The team's word, else the shipped one; None when nobody has judged it."""
         level = self.sensitivity if self.team_sensitivity is None else self.team_sensitivity

@@ -47,6 +47,12 @@ class IntegrationType(models.Model):
     offered_at = models.DateTimeField(
         _("offered by Base44"), null=True, blank=True, help_text=_("When Base44 last listed it as available.")
     )
+    team_note = models.TextField(
+        _("the team's note"),
+        blank=True,
+        default="",
+        help_text=_("For colleagues: what to use it for, and whom to ask. The shipped catalogue never changes it."),
+    )
 
     objects = IntegrationTypeQuerySet.as_manager()
 

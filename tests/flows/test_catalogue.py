@@ -24,7 +24,7 @@ def test_every_shipped_type_gets_a_row() -> None:
 def test_loading_again_changes_nothing() -> None:
     load_catalogue(SHELL)
     events = Event.objects.count()
-    assert load_catalogue(SHELL) == 0
+    assert not load_catalogue(SHELL)
     assert Event.objects.count() == events
 
 

@@ -1,4 +1,4 @@
-"""`manage.py load_catalogue`: the table of integration types, from the shipped catalogue and from Base44."""
+"""`manage.py load_catalogue`: the tables of integration types and scopes, from the shipped catalogue and from Base44."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connectors.management.commands._base import DONE, PortalCommand, find_works
 
 
 class Command(PortalCommand):
-    """Safe to run at every start: nothing is deleted, and the second run changes nothing."""
+    """Safe to run at every start: what the team says is kept, and the second run changes nothing."""
 
     help = "Load the catalogue of integration types; with --workspace also what Base44 offers there"
 
@@ -28,6 +28,7 @@ class Command(PortalCommand):
         offered = refresh_offered(workspace, client_for(workspace), shell_actor()) if workspace else ()
         rows = [{"type": row.slug, "action": "offered", "reason": "New or changed at Base44."} for row in offered]
         if not self.as_json:
-            self.say(f"{loaded} types loaded or changed from the catalogue, {len(offered)} from Base44.")
-        self.print_json({"loaded": loaded, "results": rows})
+            self.say(f"{loaded.types} types loaded or changed from the catalogue, {len(offered)} from Base44.")
+            self.say(f"{loaded.scopes} scopes loaded or changed from the catalogue.")
+        self.print_json({"loaded": loaded.types, "scopes": loaded.scopes, "results": rows})
         return DONE
