@@ -118,7 +118,7 @@ class ScopeRules:
         info = self.catalog.scope(type_, scope)
         if info is not None and info.never_reported:
             return "is never reported back by the provider"
-        broader = (held_as[name] for name in held_as if name in wanted_as and self.implies(type_, name, scope))
+        broader = (held_as[name] for name in held_as if name in wanted_as and self._implies(type_, name, scope))
         return next((f"is contained in {name}" for name in broader), None)
 
     def why_unasked(self, type_: str, scope: str) -> str | None:
@@ -128,8 +128,7 @@ class ScopeRules:
         info = self.catalog.scope(type_, scope)
         return "is added by the provider by itself" if info is not None and info.auto_added else None
 
-    def implies(self, type_: str, broader: str, scope: str) -> bool:
-        """Whether the catalogue says that `broader` contains all that `scope` allows."""
+    def _implies(self, type_: str, broader: str, scope: str) -> bool:
         info = self.catalog.scope(type_, broader)
         return info is not None and self.canonical(type_, scope) in info.implies
 

@@ -59,8 +59,9 @@ _TITLES = {
 class ScopeVerdict:
     """One scope of a connector: its verdict, and why, in whole sentences for an admin.
 
-    `scope` is the provider's main spelling, `spelled` what the first side that lists it writes. The sides are True
-    where they list it in any spelling, False where they do not, None where nobody knows what they list.
+    `scope` is the provider's main spelling, `spelled` what the first side that lists it writes (the first by the
+    alphabet where it writes several). The sides are True where they list it in any spelling, False where they do not,
+    None where nobody knows what they list.
     """
 
     scope: str
