@@ -24,13 +24,13 @@ from django.utils.http import urlencode
 
 from connectors.flows.consent_desk import waiting_count
 from connectors.flows.forecast import endings
-from connectors.models import Connector, Event, Project, SyncRun, Token, Workspace
+from connectors.models import Connector, Event, LedgerEntry, Project, SyncRun, Token, Workspace
 
 DAYS = 14
 LIST_LENGTH = 6
 CHART_SECONDS = 60
 MOST = 10_000
-"""Counting what waits for consent ends there."""
+"""Counting what waits for consent, or differs, ends there."""
 
 State = Connector.SyncState
 STATE_TONES = {
@@ -210,7 +210,9 @@ def _attention_row(pk: int, name: str, workspace: str, note: str, tone: str) -> 
 
 
 def _oauth(request: HttpRequest) -> dict[str, int]:
-    """How many connectors wait for consent and how many tokens end soon; the pages behind them open to whom may look.
+    """How many connectors wait for consent, how many tokens end soon, and how many scopes differ between their sides.
+
+    The pages behind them open to whom may look.
 
     Telling the future of every token is dear, so it is cached.
     """
@@ -219,7 +221,13 @@ def _oauth(request: HttpRequest) -> dict[str, int]:
     if counts is None:
         now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
         ending = endings(Token.objects.visible_to(request.user), now, horizon)
-        counts = {"waiting": waiting_count(request.user, now, MOST), "ending": len(ending), "days": horizon.days}
+        differing = LedgerEntry.objects.visible_to(request.user).differing().order_by()
+        counts = {
+            "waiting": waiting_count(request.user, now, MOST),
+            "ending": len(ending),
+            "days": horizon.days,
+            "differing": differing[:MOST].count(),
+        }
         cache.set(key, counts, CHART_SECONDS)
     return counts
 

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -65,7 +66,6 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         "sensitivity_",
         "account_",
         "since_",
-        "policy_",
     ]
     list_display_links = ["head"]
     list_filter = [
@@ -153,9 +153,12 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     def granted_(self, row: LedgerEntry) -> SafeString:
         return cells.mark(row.granted)
 
-    @admin.display(description=_("Verdict"))
+    @admin.display(description=_("Verdict, policy"))
     def verdict_(self, row: LedgerEntry) -> SafeString:
-        return cells.verdict_of(row)
+        verdict = cells.verdict_of(row)
+        if not row.policy:
+            return verdict
+        return format_html('<span class="ledger-badges">{}{}</span>', verdict, cells.policy(row.policy))
 
     @admin.display(description=_("Sensitivity"))
     def sensitivity_(self, row: LedgerEntry) -> SafeString:
@@ -168,7 +171,3 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("Since"))
     def since_(self, row: LedgerEntry) -> SafeString:
         return cells.when(row.since)
-
-    @admin.display(description=_("Policy"))
-    def policy_(self, row: LedgerEntry) -> SafeString:
-        return cells.policy(row.policy)

@@ -14,11 +14,14 @@ from django.urls import URLPattern, reverse
 from connectors.admin.pages.frame import actor_of, require, route
 from connectors.core.errors import Refused
 from connectors.flows.saved_views import filters_in, may_remove, remove_view, save_view
-from connectors.models import SavedView
+from connectors.models import Connector, SavedView
 
 ADD_VIEW = "connectors.add_savedview"
 SHARE_VIEW = "connectors.change_savedview"
 DELETE_VIEW = "connectors.delete_savedview"
+
+MOST_WAITING = 10_000
+"""Counting connectors that the ledger has not taken in ends there."""
 
 _PAGES = {
     SavedView.Page.LIST: "admin:connectors_ledgerentry_changelist",
@@ -48,9 +51,10 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 
 def around(request: HttpRequest, page: SavedView.Page) -> dict[str, Any]:
-    """What `ledger/around.html` shows above a page of the ledger; one query."""
+    """What `ledger/around.html` shows above a page of the ledger; two queries."""
     query, user = filters_in(request.GET.urlencode()), request.user
     views = SavedView.objects.usable_by(user)
+    waiting = Connector.objects.visible_to(user).without_ledger().order_by()
     deletes, shares = user.has_perm(DELETE_VIEW), user.has_perm(SHARE_VIEW)
     return {
         "tabs": [Way(str(tab.label), _address(tab, query), tab == page) for tab in SavedView.Page],
@@ -64,6 +68,7 @@ def around(request: HttpRequest, page: SavedView.Page) -> dict[str, Any]:
             )
             for view in views
         ],
+        "not_compared": waiting[:MOST_WAITING].count(),
         "ledger_page": page.value,
         "ledger_query": query,
         "may_save_view": user.has_perm(ADD_VIEW),
