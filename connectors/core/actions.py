@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from connectors.core.policy import PolicyNote
 from connectors.core.specs import RegisteredState
 
 
@@ -40,7 +41,8 @@ class Action:
     `account` are Base44's words on the connection there is, "" without one. `needs_consent`: Base44 will answer with
     a link that a person must open; until then the old connection keeps working. `problem` is "" or the sentence that
     says why the action cannot be applied at all. `not_kept` are scopes that Base44 dropped when they were last set.
-    `after` holds the places, in the plan's actions, of those that must not fail before this one runs.
+    `after` holds the places, in the plan's actions, of those that must not fail before this one runs. `policy` is what
+    the team's rules say of it; what stops it is its `problem` as well.
     """
 
     kind: ActionKind
@@ -56,6 +58,7 @@ class Action:
     problem: str = ""
     not_kept: tuple[str, ...] = ()
     after: tuple[int, ...] = ()
+    policy: tuple[PolicyNote, ...] = ()
 
     @property
     def destructive(self) -> bool:
@@ -87,6 +90,7 @@ class Action:
             "problem": self.problem,
             "not_kept": list(self.not_kept),
             "after": list(self.after),
+            "policy": [note.as_json() for note in self.policy],
         }
 
 
@@ -203,4 +207,5 @@ def _action_from(row: Mapping[str, Any]) -> Action:
         problem=row["problem"],
         not_kept=tuple(row["not_kept"]),
         after=tuple(row["after"]),
+        policy=tuple(PolicyNote.from_json(note) for note in row.get("policy", ())),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from connectors.core import policy_words as words
 from connectors.core.errors import Refused
@@ -140,12 +141,66 @@ class Judged:
         return None if self.counting or not self.excepted else self.excepted[0][1]
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """What the rules say of one connector's change, for a plan, a page or the shell.
+
+    `verdict` is the rule's effect, or "excepted" where an exception covers all of it. `rule` and `project` are the
+    caller's keys, with which an exception can be asked for.
+    """
+
+    rule: int
+    name: str
+    verdict: str
+    project: int
+    type: str
+    scopes: tuple[str, ...]
+    text: str
+
+    @property
+    def stops(self) -> bool:
+        """Whether the change cannot be made as it is."""
+        return self.verdict in (Effect.APPROVAL, Effect.BLOCK)
+
+    @property
+    def asked_scope(self) -> str:
+        """What an exception has to name: the one scope, else "" for all that the rule means."""
+        return self.scopes[0] if len(self.scopes) == 1 else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The note as the shell prints it; `from_json` gives an equal one back."""
+        return {**asdict(self), "scopes": list(self.scopes)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PolicyNote:
+        """The note that `as_json` wrote."""
+        return cls(**{**data, "scopes": tuple(data["scopes"])})
+
+
+def note_of(judged: Judged) -> PolicyNote:
+    """What to say of a judged finding."""
+    shown = judged.counting or judged.finding
+    rule = shown.rule
+    if judged.counting is None:
+        verdict, text = "excepted", words.excepted(rule, shown.scopes)
+    elif rule.effect.stops:
+        verdict, text = rule.effect.value, words.refusal(rule, shown.type, shown.sentence)
+    else:
+        verdict, text = rule.effect.value, words.warning(rule, shown.type, shown.sentence)
+    return PolicyNote(rule.key or 0, rule.name, verdict, shown.project, shown.type, shown.scopes, text)
+
+
 class PolicyRefused(Refused):
     """A change breaks rules that stop it. `findings` are what it adds, the gravest rule first."""
 
     def __init__(self, project: int, findings: Sequence[Finding]) -> None:
         self.project, self.findings = project, tuple(findings)
-        super().__init__(" ".join(words.refusal(finding.rule, finding.type, finding.sentence) for finding in findings))
+        super().__init__(" ".join(note.text for note in self.notes))
+
+    @property
+    def notes(self) -> tuple[PolicyNote, ...]:
+        """The findings as pages show them."""
+        return tuple(note_of(Judged(finding, finding)) for finding in self.findings)
 
 
 def findings(rules: Iterable[Rule], uses: Iterable[Use]) -> tuple[Finding, ...]:

@@ -50,6 +50,12 @@ def refusal(found: Rule, type_: str, sentence: str) -> str:
     return f"{type_}: {sentence} The policy “{found.name}” says so.{explained} {asking}"
 
 
+def excepted(found: Rule, scopes: Sequence[str]) -> str:
+    """What is said where an exception covers all of it."""
+    what = listing(scopes) if scopes else "This connector"
+    return f"{what}: the policy “{found.name}” is about this, and an exception allows it for now."
+
+
 def warning(found: Rule, type_: str, sentence: str) -> str:
     """What somebody reads beside the result of a change that a rule only warns about."""
     explained = f" {_closed(found.explanation)}" if found.explanation.strip() else ""

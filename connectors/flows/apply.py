@@ -37,7 +37,8 @@ OnLink = Callable[[str, SecretStr], None]
 def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: Actor) -> SyncRun:
     """A queued run that will carry out `plan`, removing only the types in `removals`.
 
-    Raises Refused when there is nothing to do, or an apply of this project is under way.
+    Raises Refused when there is nothing to do, when the policies stop all of it, or when an apply of this project is
+    under way. What a policy stops in part fails as its own step, so that the rest goes on.
     """
     unknown = set(removals) - {action.type for action in plan.destructive}
     if unknown:
@@ -45,6 +46,8 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     chosen = [action for action in plan.actions if not action.destructive or action.type in removals]
     if not chosen:
         raise Refused("There is nothing to apply: no removal was ticked, and everything else agrees.")
+    if all(is_stopped(action) for action in chosen):
+        raise Refused(" ".join(action.problem for action in chosen))
     with transaction.atomic():
         run = open_run(
             project,
@@ -58,6 +61,11 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
             actor, "plan.applied", project, after={"run": run.pk, "counts": plan.counts, "removals": run.removals}
         )
     return run
+
+
+def is_stopped(action: Action) -> bool:
+    """Whether a policy stops the action."""
+    return any(note.stops for note in action.policy)
 
 
 def apply_now(

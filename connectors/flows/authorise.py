@@ -22,10 +22,12 @@ from connectors.core.oauth.grant import Grant
 from connectors.core.oauth.inspect import Account
 from connectors.core.oauth.profile import Profile
 from connectors.core.oauth.support import Level, support_of
+from connectors.core.policy import PolicyRefused
 from connectors.core.scopes import ScopeRules
 from connectors.flows import ledger
 from connectors.flows.consent import refuse_undeclared
 from connectors.flows.events import record_event
+from connectors.flows.policies import Proposal, judge, refuse, refuse_broken
 from connectors.flows.refresh_store import blame_client, times_of
 from connectors.models import Authorisation, Connector, ConsentLink, OAuthClient, Sealed, Token
 
@@ -80,7 +82,7 @@ class StateError(PortalError):
 
 
 def refuse_hopeless(connector: Connector, oauth_client: OAuthClient) -> None:
-    """Raises Refused when this connector cannot be authorised with this client, and says why."""
+    """Raises Refused when this connector cannot or must not be authorised with this client, and says why."""
     refuse_undeclared(connector)
     info = RULES.catalog.types.get(connector.integration_type_id)
     if info is None:
@@ -92,6 +94,15 @@ def refuse_hopeless(connector: Connector, oauth_client: OAuthClient) -> None:
         raise Refused(f"The OAuth client {oauth_client} does not serve this connector.")
     if info.has_scopes and not connector.scopes:
         raise Refused("This connector declares no scopes: add those that the app needs first.")
+    refuse_broken(connector.project, connector.integration_type_id, connector.scopes, held_scopes(connector))
+
+
+def held_scopes(connector: Connector) -> list[str] | None:
+    """What the connector's token is good for: authorising it anew adds none of this. None without a live token."""
+    token = Token.objects.filter(connector=connector).alive().only("granted_scopes", "asked_scopes").first()
+    if token is None:
+        return None
+    return list(token.asked_scopes if token.granted_scopes is None else token.granted_scopes)
 
 
 def depart(wish: Wish, *, verifier: SecretStr | None, nonce: SecretStr, now: dt.datetime) -> SecretStr:
@@ -179,6 +190,7 @@ def _received(trip_of: Authorisation, answer: CallbackAnswer, trip: Trip) -> tup
     except OAuthError:
         account = None
     _check_domain(trip_of, account, name)
+    _check_policies(trip_of, account)
     return grant, account
 
 
@@ -194,6 +206,24 @@ def _check_domain(trip_of: Authorisation, account: Account | None, provider: str
         raise _Stopped(Outcome.WRONG_DOMAIN, f"{text} Add a scope that tells the e-mail address.")
     if label.rpartition("@")[2].lower() not in allowed:
         raise _Stopped(Outcome.WRONG_DOMAIN, f"{label} can't be used: {workspace} allows only accounts of {domains}.")
+
+
+def _account_of(connector: Connector) -> str:
+    return Token.objects.filter(connector=connector).alive().values_list("account", flat=True).first() or ""
+
+
+def _check_policies(trip_of: Authorisation, account: Account | None) -> None:
+    """Some rules are about accounts, and only now it is known whose this is."""
+    connector = trip_of.connector
+    if account is None or account.label == _account_of(connector):
+        return
+    type_ = connector.integration_type_id
+    change = Proposal(connector.project, {type_: trip_of.asked_scopes}, accounts={type_: account.label})
+    judged = judge([change])[connector.project_id]
+    try:
+        refuse(connector.project, [one for one in judged if one.finding.rule.account_domains])
+    except PolicyRefused as error:
+        raise _Stopped(Outcome.WRONG_DOMAIN, str(error)) from None
 
 
 def _settle(

@@ -18,6 +18,7 @@ from connectors.flows.apply import refusal_in_words
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at
+from connectors.flows.policies import refuse_broken
 from connectors.models import Connector
 from connectors.models.connector import ConnectorQuerySet
 
@@ -47,10 +48,12 @@ def ask_consent(connector: Connector, client: Base44Client, actor: Actor) -> Sec
     """Base44's one-use link for this connector's declared scopes; None when it turned out connected already.
 
     The link is a credential: hand it to the person's browser, and keep it nowhere. Raises Refused when Base44
-    declines (another person's connection, say) and ApiError when it cannot be asked.
+    declines (another person's connection, say), PolicyRefused when a rule stops what Base44 does not have yet, and
+    ApiError when it cannot be asked.
     """
     refuse_undeclared(connector)
     project = connector.project
+    refuse_broken(project, connector.integration_type_id, connector.scopes, connector.registered_scopes)
     answer = client.set_scopes(
         project.app_id, connector.integration_type_id, connector.scopes, connector.connection_config or None
     )

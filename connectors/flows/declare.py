@@ -15,6 +15,7 @@ from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.events import changes, record_event, record_lost_tokens
+from connectors.flows.policies import refuse_broken
 from connectors.models import Connector, Project
 
 DECLARED_FIELDS = ["is_declared", "scopes", "connection_config"]
@@ -34,11 +35,12 @@ def declare(
 
     Raises Refused when the config does not fit the type, unless `check_config` is False: Base44 does not list the
     config of what it has, so taking a connector in from there must not ask for it; the next plan names what is
-    missing. Nothing is sent to Base44: that is for a plan.
+    missing. Raises PolicyRefused when a rule stops what is added. Nothing is sent to Base44: that is for a plan.
     """
     ensure_types([type_])
     connector = _locked(project, type_) or Connector(project=project, integration_type_id=type_, is_declared=False)
     before = _declared(connector) if connector.pk else {}
+    refuse_broken(project, type_, scopes, connector.scopes if connector.is_declared else None)
     connector.is_declared = True
     connector.scopes = list(tidy(scopes))
     connector.connection_config = dict(connection_config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -16,12 +16,14 @@ from connectors.core.actor import Actor
 from connectors.core.catalog import load_catalog
 from connectors.core.config_files import ConnectorFile, ProjectFiles
 from connectors.core.errors import ConfigFileError, Refused
+from connectors.core.policy import PolicyNote
 from connectors.core.pull import ChangeKind
 from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types, fill_empty_catalogue
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.declare import undeclare
 from connectors.flows.events import record_event
+from connectors.flows.policies import Proposal, judge, notes_of, refuse
 from connectors.models import Connector, IntegrationType, Project, SyncRun, SyncStep
 
 MAX_TYPE = 100
@@ -128,9 +130,9 @@ def plan_import(project: Project, files: ProjectFiles) -> ImportPlan:
     """What importing would change. Writes nothing. Faulty files are in `refused`, all others in `changes`."""
     rows = {row.integration_type_id: row for row in project.connectors.declared()}
     types = IntegrationType.objects.in_bulk([file.spec.type for file in files.files])
-    judged = judge([_proposal(project, files, rows)])[project.pk]
+    notes = notes_of([_proposal(project, files, rows)])[project.pk]
     changes = [_change(file, rows.get(file.spec.type), types.get(file.spec.type)) for file in files.files]
-    changes = [replace(change, policy=notes_of(judged, change.type)) for change in changes]
+    changes = [replace(change, policy=notes.get(change.type, ())) for change in changes]
     if files.whole:
         read = {file.spec.type for file in files.files}
         changes += [_missing(row) for type_, row in rows.items() if type_ not in read]
@@ -150,7 +152,8 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
 
     Raw bytes and file names are kept for the way back; connection config stays as it is. Connectors that the files
     lack stay, but for the types in `remove_missing`. A plan with refused files writes nothing: its run is `refused`.
-    Raises Refused when the files or the portal have changed since the plan, or for a removal that it did not show.
+    Raises Refused when the files or the portal have changed since the plan, or for a removal that it did not show, and
+    PolicyRefused when a rule stops something that the files add.
     """
     if plan.refused:
         return _record_refusal(plan, actor)
@@ -162,6 +165,8 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
         project = Project.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=plan.project.pk)
         if plan_import(project, plan.files).fingerprint != plan.fingerprint:
             raise Refused(f"{project} has changed since this import was planned. Nothing was taken: plan it again.")
+        declared = {row.integration_type_id: row for row in project.connectors.declared()}
+        refuse(project, judge([_proposal(project, plan.files, declared)])[project.pk])
         before, after = _take_over(project, plan)
         for row in project.connectors.filter(integration_type_id__in=list(remove_missing)):
             before[row.integration_type_id], after[row.integration_type_id] = list(row.scopes), None
@@ -172,6 +177,12 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
         if before or after:
             record_event(actor, "project.imported", project, before=before, after=after)
     return run
+
+
+def _proposal(project: Project, files: ProjectFiles, rows: Mapping[str, Connector]) -> Proposal:
+    """What the files would add, for the rules."""
+    after = {file.spec.type: file.spec.scopes for file in files.files}
+    return Proposal(project, after, {type_: row.scopes for type_, row in rows.items() if type_ in after})
 
 
 def match_projects(located: Sequence[ProjectFiles]) -> tuple[Match, ...]:

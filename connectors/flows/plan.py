@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from django.utils import timezone
 
+from connectors.core.actions import fingerprint
 from connectors.core.actor import Actor
 from connectors.core.base44.client import Base44Client
 from connectors.core.catalog import ConfigField
 from connectors.core.errors import CredentialError
-from connectors.core.plan import Plan, make_plan
+from connectors.core.plan import Action, Plan, make_plan
+from connectors.core.policy import PolicyNote
 from connectors.core.specs import RegisteredState
 from connectors.flows.compare import declared_specs, registered_state, rules_of
 from connectors.flows.observe import observe
+from connectors.flows.policies import Proposal, notes_of
 from connectors.models import Connector, IntegrationType, Project, Workspace
 
 
@@ -41,12 +45,13 @@ def stored_plans(projects: Sequence[Project]) -> dict[int, Plan | None]:
     for row in Connector.objects.filter(project__in=list(projects)).defer("source"):
         rows[row.project_id].append(row)
     offered = _offered()
-    return {
-        project.pk: _plan(project, registered_state(project, rows[project.pk]), rows[project.pk], offered)
-        if project.synced_at
-        else None
-        for project in projects
+    seen = [project for project in projects if project.synced_at]
+    plans = {
+        project: _made(project, registered_state(project, rows[project.pk]), rows[project.pk], offered)
+        for project in seen
     }
+    judged = _judged(plans)
+    return {project.pk: judged.get(project.pk) for project in projects}
 
 
 def look_at(project: Project, client: Base44Client) -> RegisteredState:
@@ -66,22 +71,61 @@ def plan_against(project: Project, state: RegisteredState) -> Plan:
     return _plan(project, state, list(project.connectors.all()))
 
 
-def _plan(
-    project: Project,
-    state: RegisteredState,
-    rows: Sequence[Connector],
-    offered: Mapping[str, Sequence[ConfigField]] | None = None,
-) -> Plan:
+def _plan(project: Project, state: RegisteredState, rows: Sequence[Connector]) -> Plan:
+    return _judged({project: _made(project, state, rows, _offered())})[project.pk]
+
+
+def _made(
+    project: Project, state: RegisteredState, rows: Sequence[Connector], offered: Mapping[str, Sequence[ConfigField]]
+) -> tuple[Plan, RegisteredState]:
     told = [row for row in rows if row.last_set_scopes is not None and row.consent == Connector.Consent.NONE]
-    return make_plan(
+    plan = make_plan(
         declared_specs(rows),
         state,
         rules=rules_of(project.workspace),
-        offered=_offered() if offered is None else offered,
+        offered=offered,
         known_config={row.integration_type_id: row.last_set_config or {} for row in told},
         last_set={row.integration_type_id: row.last_set_scopes or [] for row in told},
         acting_account=project.workspace.credential_account,
     )
+    return plan, state
+
+
+def _judged(plans: Mapping[Project, tuple[Plan, RegisteredState]]) -> dict[int, Plan]:
+    """The plans with what the policies say; a few queries for all of them, one while no rule is in force."""
+    changes = [Proposal(project, _after(plan), _before(plan)) for project, (plan, _) in plans.items()]
+    notes = notes_of(changes)
+    return {project.pk: _with_notes(plan, state, notes[project.pk]) for project, (plan, state) in plans.items()}
+
+
+def _after(plan: Plan) -> dict[str, Sequence[str]]:
+    """What each connector that is set would have at Base44."""
+    return {action.type: action.scopes for action in plan.actions if not action.destructive}
+
+
+def _before(plan: Plan) -> dict[str, Sequence[str]]:
+    """What those that are there already have, in the spelling in which they are set where that means the same."""
+    return {
+        action.type: [*(scope for scope in action.scopes if scope not in action.added), *action.removed]
+        for action in plan.actions
+        if action.status_before and not action.destructive
+    }
+
+
+def _with_notes(plan: Plan, state: RegisteredState, notes: Mapping[str, tuple[PolicyNote, ...]]) -> Plan:
+    """What a rule stops gets a problem, so that it is not applied and the rest of the plan is."""
+    if not notes:
+        return plan
+    actions = tuple(
+        action if action.destructive else _with_problem(replace(action, policy=notes.get(action.type, ())))
+        for action in plan.actions
+    )
+    return replace(plan, actions=actions, fingerprint=fingerprint(state, actions))
+
+
+def _with_problem(action: Action) -> Action:
+    stopped = [note.text for note in action.policy if note.stops]
+    return replace(action, problem=" ".join(filter(None, [action.problem, *stopped])))
 
 
 def _offered() -> Mapping[str, Sequence[ConfigField]]:

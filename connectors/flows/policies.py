@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from connectors.core import policy, policy_words
 from connectors.core.catalog import load_catalog
-from connectors.core.policy import Effect, Finding, Judged, PolicyRefused, Rule, Use
+from connectors.core.policy import Effect, Finding, Judged, PolicyNote, PolicyRefused, Rule, Use
 from connectors.core.scopes import tidy
 from connectors.flows.policy_uses import USE_COLUMNS, bare_uses, exemptions_of, rules_in_force, use_of
 from connectors.flows.scope_facts import ScopeFacts
@@ -42,7 +42,7 @@ Scopes = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Proposal:
     """What somebody is about to do in one project: the scopes of some connectors, before and after.
 
     `accounts` names the account of a type where it is known otherwise than from the ledger.
@@ -54,7 +54,7 @@ class Change:
     accounts: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(changes: Sequence[Change], *, now: dt.datetime | None = None) -> dict[int, tuple[Judged, ...]]:
+def judge(changes: Sequence[Proposal], *, now: dt.datetime | None = None) -> dict[int, tuple[Judged, ...]]:
     """By project id, the rules that each change would break and that are not broken without it.
 
     What only stays, and what is taken away, is never among it. One query while no rule is in force, else a fixed
@@ -75,9 +75,20 @@ def judge(changes: Sequence[Change], *, now: dt.datetime | None = None) -> dict[
     return found
 
 
+def notes_of(changes: Sequence[Proposal]) -> dict[int, dict[str, tuple[PolicyNote, ...]]]:
+    """By project id and type, what there is to say of each change before it is made: `judge` in words."""
+    found: dict[int, dict[str, tuple[PolicyNote, ...]]] = {}
+    for project, judged in judge(changes).items():
+        by_type: dict[str, tuple[PolicyNote, ...]] = defaultdict(tuple)
+        for one in judged:
+            by_type[one.finding.type] += (policy.note_of(one),)
+        found[project] = dict(by_type)
+    return found
+
+
 def check(project: Project, proposals: Scopes, before: Scopes | None = None) -> list[Finding]:
     """What would count against the project if its connectors had the proposed scopes; exceptions are taken off."""
-    judged = judge([Change(project, proposals, before or {})])[project.pk]
+    judged = judge([Proposal(project, proposals, before or {})])[project.pk]
     return [one.counting for one in judged if one.counting]
 
 
@@ -91,7 +102,7 @@ def refuse_broken(
     """
     known = {} if before is None else {type_: before}
     accounts = {type_: account} if account else {}
-    judged = judge([Change(project, {type_: scopes}, known, accounts)])[project.pk]
+    judged = judge([Proposal(project, {type_: scopes}, known, accounts)])[project.pk]
     refuse(project, judged)
     return warnings(judged)
 
@@ -120,7 +131,7 @@ def _surroundings(project_ids: Collection[int]) -> dict[int, list[Use]]:
     return found
 
 
-def _proposed(change: Change, scopes: Scopes, accounts: Mapping[str, str], facts: ScopeFacts) -> list[Use]:
+def _proposed(change: Proposal, scopes: Scopes, accounts: Mapping[str, str], facts: ScopeFacts) -> list[Use]:
     """The uses that these scopes would be. A connector that is there already does not begin by losing its scopes."""
     project = change.project
     return [

@@ -18,7 +18,7 @@ from connectors.models import Connector, Project, SyncRun
 from tests.factories import SHELL, make_connector, make_project
 from tests.flows.conftest import APP
 
-QUERIES = 7
+QUERIES = 8
 """Session, user, project, its connectors, those that wait, the catalogue, open runs."""
 
 
