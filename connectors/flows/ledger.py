@@ -18,7 +18,7 @@ from connectors.core.specs import UNREADABLE
 from connectors.flows import policies
 from connectors.flows.ledger_history import Cause, History
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import Connector, LedgerEntry, Token, Workspace
+from connectors.models import Connector, LedgerEntry, Project, Token, Workspace
 from connectors.models.ledger import MAX_SCOPE
 
 BATCH = 500
@@ -74,6 +74,14 @@ def catch_up(limit: int = 10_000) -> int:
     ids = list(Connector.objects.without_ledger().order_by("pk").values_list("pk", flat=True)[:limit])
     note(ids, SCHEDULER, "ledger.caught_up")
     return len(ids)
+
+
+def project_changed(project: Project) -> None:
+    """Carries a project's environment into its entries, and judges it anew by the team's rules."""
+    LedgerEntry.objects.filter(project=project).exclude(environment=project.environment).update(
+        environment=project.environment
+    )
+    policies.recheck([project.pk])
 
 
 def sides_of(connector: Connector, held: Held | Token | None) -> Sides:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from connectors.core.actor import Actor, Door
+from connectors.core.config_files import locate_projects
 from connectors.core.specs import RegisteredConnector, RegisteredState
 from connectors.flows import ledger
 from connectors.flows.declare import declare, undeclare
+from connectors.flows.import_files import apply_import, plan_import
 from connectors.flows.observe import observe
 from connectors.flows.revoke import forget_token
-from connectors.models import Connector, LedgerEntry, Project, ScopePeriod, Token
+from connectors.models import Connector, LedgerEntry, Project, ScopePeriod, SyncRun, Token
 from tests.factories import SHELL, make_connector, make_project, make_token, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +185,30 @@ def test_a_fleet_costs_no_query_more(shop: Project) -> None:
         # SQLite takes fewer rows at once, so that the inserts of many rows are more than one statement there.
         counts.append(sum("INSERT" not in query["sql"] for query in queries))
     assert counts[0] == counts[1]
+
+
+def test_imported_files_are_the_repositorys_side(shop: Project, tmp_path: Path) -> None:
+    declare(shop, "notion", ["read"], {}, ADA)
+    folder = tmp_path / "base44" / "connectors"
+    folder.mkdir(parents=True)
+    (folder / "gmail.jsonc").write_text(f'{{"type": "gmail", "scopes": ["{READ}"]}}')
+    run = apply_import(plan_import(shop, locate_projects(tmp_path)[0]), ADA)
+    assert LedgerEntry.objects.get(scope=READ).repository is True
+    assert LedgerEntry.objects.get(scope="read").repository is False
+    period = ScopePeriod.objects.get(side=Side.REPOSITORY, scope=READ)
+    assert (period.begun_through, period.begun_by, period.begun_run) == ("project.imported", "ada", run)
+
+
+def test_a_sync_run_is_named_as_what_found_the_change(shop: Project) -> None:
+    connector = make_connector(shop, "gmail", [READ])
+    run = SyncRun.objects.create(project=shop, kind=SyncRun.Kind.SYNC, actor_label="ada", door=Door.ADMIN)
+    ledger.note([connector.pk], ADA, "project.observed", runs={shop.pk: run.pk})
+    assert {period.begun_run for period in ScopePeriod.objects.all()} == {run}
+
+
+def test_the_environment_of_a_project_follows_into_its_entries(shop: Project) -> None:
+    declare(shop, "gmail", [READ], {}, ADA)
+    shop.environment = Project.Environment.PRODUCTION
+    shop.save()
+    ledger.project_changed(shop)
+    assert LedgerEntry.objects.get().environment == "production"
