@@ -18,8 +18,8 @@ from connectors.core.ledger.sides import Side, Sides
 from connectors.core.ledger.verdicts import ScopeVerdict
 from connectors.core.scopes import ScopeRules
 
-KEPT = 200_000
-"""So many names and verdicts are kept before all are dropped: scopes that nobody knows could be without number."""
+KEEP = 200_000
+"""So many types, names and verdicts are kept before all are dropped: names that nobody knows could be endless."""
 
 _BITS: Mapping[Side, int] = {side: 1 << number for number, side in enumerate(Side)}
 _DECLARED, _REPOSITORY, _REGISTERED, _GRANTED = _BITS.values()
@@ -100,10 +100,16 @@ class _Table:
 class Comparer:
     """Compares connectors' sides by the catalogue's rules; keeps what it learns, so make one and use it for many."""
 
-    def __init__(self, rules: ScopeRules) -> None:
+    def __init__(self, rules: ScopeRules, *, keep: int = KEEP) -> None:
         self._rules = rules
+        self._keep = keep
         self._tables: dict[str, _Table] = {}
-        self._size = 0
+        self._kept = 0
+
+    @property
+    def kept(self) -> int:
+        """How many types, names and verdicts are kept now."""
+        return self._kept
 
     def compare(self, type_: str, sides: Sides) -> tuple[ScopeVerdict, ...]:
         """A verdict on each scope that any side lists, in the order of their first appearance. No I/O.
@@ -156,9 +162,9 @@ class Comparer:
         return table
 
     def _count(self, more: int) -> None:
-        self._size += more
-        if self._size > KEPT:
-            self._tables, self._size = {}, 0
+        self._kept += more
+        if self._kept > self._keep:
+            self._tables, self._kept = {}, 0
 
 
 class _Case:
