@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             field=models.TextField(
                 blank=True,
                 default="",
-                help_text="For colleagues: what to use it for, and whom to ask. The shipped catalogue never changes it.",
+                help_text="For colleagues: what to use it for, and whom to ask. No update changes it.",
                 verbose_name="the team's note",
             ),
         ),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                     models.SmallIntegerField(
                         blank=True,
                         choices=[(0, "Low"), (1, "Medium"), (2, "High"), (3, "Critical")],
-                        help_text="Counts instead of the shipped one, in lists, policies and reviews. Empty: the shipped one.",
+                        help_text="Counts instead of the shipped one everywhere. Empty: the shipped one.",
                         null=True,
                         verbose_name="the team's sensitivity",
                     ),

@@ -43,7 +43,7 @@ class CatalogueScope(models.Model):
         null=True,
         blank=True,
         choices=Sensitivity.choices,
-        help_text=_("Counts instead of the shipped one, in lists, policies and reviews. Empty: the shipped one."),
+        help_text=_("Counts instead of the shipped one everywhere. Empty: the shipped one."),
     )
     team_note = models.TextField(_("the team's note"), blank=True, help_text=_("Shown wherever the scope is shown."))
     team_changed_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -51,7 +51,7 @@ class IntegrationType(models.Model):
         _("the team's note"),
         blank=True,
         default="",
-        help_text=_("For colleagues: what to use it for, and whom to ask. The shipped catalogue never changes it."),
+        help_text=_("For colleagues: what to use it for, and whom to ask. No update changes it."),
     )
 
     objects = IntegrationTypeQuerySet.as_manager()

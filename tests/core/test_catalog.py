@@ -175,7 +175,9 @@ def test_a_providers_habits_are_told_in_words(catalog: Catalog) -> None:
     assert (catalog.notes("stripe"), catalog.notes("google_photos")) == ("", "")
 
 
-@pytest.mark.parametrize("slip", [{"sensitivty": "low"}, {"sensitivity": "mild"}, {"types": "slack"}, {"confidence": "sure"}])
+@pytest.mark.parametrize(
+    "slip", [{"sensitivty": "low"}, {"sensitivity": "mild"}, {"types": "slack"}, {"confidence": "sure"}]
+)
 def test_a_slip_in_a_data_file_is_refused(tmp_path: Path, slip: dict[str, object]) -> None:
     shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "scopes" / "slack.json"

@@ -1,4 +1,4 @@
-"""`manage.py load_catalogue`: the tables of integration types and scopes, from the shipped catalogue and from Base44."""
+"""`manage.py load_catalogue`: the tables of types and scopes, from the shipped catalogue and from Base44."""
 
 from __future__ import annotations
 
