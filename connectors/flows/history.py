@@ -6,6 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -28,11 +29,20 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which connectors to look at; what is empty leaves nothing out. `scopes` are names, any one of which counts."""
+    """Which connectors to look at; what is empty leaves nothing out. `scopes` are names, any one of which counts.
+
+    `label` is a part of the name that projects which are gone must have had; those that there are come as a QuerySet.
+    """
 
     type_slug: str = ""
     scopes: tuple[str, ...] = ()
     side: str = ""
+    label: str = ""
+
+    @property
+    def of_gone(self) -> Q:
+        """The periods of projects that are gone, as far as their names are wanted."""
+        return Q(project=None, project_label__icontains=self.label) if self.label else Q(project=None)
 
     def lookups(self, prefix: str = "") -> dict[str, object]:
         """As a filter of periods takes it: rows of the sides themselves unless scopes are named."""
@@ -137,11 +147,11 @@ def state_at(
     page takes a fixed number of queries, which read the periods of its connectors and of no others.
     """
     wanted = wanted or Wanted()
-    places = _places_at(projects, moment, wanted, after, limit + 1, with_gone=with_gone)
-    page = with_connectors(places[:limit])
+    places, more = _places_at(projects, moment, wanted, after, limit, with_gone=with_gone)
+    page = with_connectors(places)
     periods = periods_of(page, ScopePeriod.objects.at(moment))
     rows = tuple(_then(place, periods[place.key], moment, wanted) for place in page)
-    return State(moment, rows, page[-1].cursor if len(places) > limit else "")
+    return State(moment, rows, page[-1].cursor if more else "")
 
 
 def scopes_called(text: str) -> tuple[str, ...]:
@@ -220,18 +230,20 @@ def _read(keys: set[Key], rows: QuerySet[ScopePeriod]) -> list[ScopePeriod]:
 
 def _places_at(
     projects: ProjectQuerySet, moment: dt.datetime, wanted: Wanted, after: str, limit: int, *, with_gone: bool
-) -> list[Place]:
+) -> tuple[list[Place], bool]:
+    """At most `limit` places after the cursor, and whether more follow."""
     slug, _, rest = after.partition(":")
-    found = _living(projects, moment, wanted, (slug, rest), limit) if slug or not after else []
-    if with_gone and len(found) < limit:
-        type_, _, label = rest.partition(":")
-        found += _gone(moment, wanted, ("", "") if slug else (type_, label), limit - len(found))
-    return found
+    found, more = _living(projects, moment, wanted, (slug, rest), limit) if slug or not after else ([], False)
+    if not with_gone or more:
+        return found, more
+    type_, _, label = rest.partition(":")
+    gone, more = _gone(moment, wanted, ("", "") if slug else (type_, label), limit - len(found))
+    return found + gone, more
 
 
 def _living(
     projects: ProjectQuerySet, moment: dt.datetime, wanted: Wanted, after: tuple[str, str], limit: int
-) -> list[Place]:
+) -> tuple[list[Place], bool]:
     """Of projects that there are. Goes along the projects' slugs and, for each, along an index of its periods."""
     slug, type_ = after
     rows = projects.filter(
@@ -241,14 +253,21 @@ def _living(
         scope_periods__since__lte=moment,
         scope_periods__is_listed=True,
         **wanted.lookups("scope_periods__"),
-    )
-    keys = list(
-        rows.order_by("slug", "scope_periods__type_slug")
-        .values_list("pk", "slug", "scope_periods__type_slug")
-        .distinct()[:limit]
-    )
-    known = projects_of(projects, {pk for pk, _, _ in keys})
-    return [Place(known[pk], known[pk].name, type_) for pk, _, type_ in keys]
+    ).order_by("slug", "scope_periods__type_slug")
+    keys, more = _first(rows.values_list("pk", "scope_periods__type_slug"), limit)
+    known = projects_of(projects, {pk for pk, _ in keys})
+    return [Place(known[pk], known[pk].name, type_) for pk, type_ in keys], more
+
+
+def _first(rows: QuerySet[Any, Any], limit: int) -> tuple[list[Any], bool]:
+    """The first different rows, and whether more follow. There may be fewer than `limit` though more follow.
+
+    Each is there once for each side. A DISTINCT would let PostgreSQL read the whole fleet before it gives the first.
+    """
+    read = (limit + 1) * len(Side)
+    seen = list(rows[:read])
+    found = list(dict.fromkeys(seen))
+    return found[:limit], len(found) > limit or len(seen) == read
 
 
 def projects_of(projects: ProjectQuerySet, ids: Iterable[int]) -> dict[int, Project]:
@@ -256,18 +275,18 @@ def projects_of(projects: ProjectQuerySet, ids: Iterable[int]) -> dict[int, Proj
     return projects.select_related("workspace").defer("notes").in_bulk(list(ids))
 
 
-def _gone(moment: dt.datetime, wanted: Wanted, after: tuple[str, str], limit: int) -> list[Place]:
+def _gone(moment: dt.datetime, wanted: Wanted, after: tuple[str, str], limit: int) -> tuple[list[Place], bool]:
     """Of projects that were deleted since."""
     type_, label = after
     rows = ScopePeriod.objects.at(moment).filter(
         Q(type_slug__gt=type_) | Q(type_slug=type_, project_label__gt=label),
+        wanted.of_gone,
         type_slug__gte=type_,
-        project=None,
         is_listed=True,
         **wanted.lookups(),
     )
-    keys = rows.order_by("type_slug", "project_label").values_list("type_slug", "project_label").distinct()[:limit]
-    return [Place(None, label, type_) for type_, label in keys]
+    keys, more = _first(rows.order_by("type_slug", "project_label").values_list("type_slug", "project_label"), limit)
+    return [Place(None, label, type_) for type_, label in keys], more
 
 
 def _then(place: Place, periods: list[ScopePeriod], moment: dt.datetime, wanted: Wanted) -> ConnectorThen:

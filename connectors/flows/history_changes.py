@@ -146,7 +146,8 @@ def _changed_cursors(
     projects: ProjectQuerySet, start: dt.datetime, end: dt.datetime, wanted: Wanted, *, with_gone: bool
 ) -> tuple[dict[str, Key], bool]:
     """The keys of the connectors with changes by their cursors, and whether there were too many changes."""
-    rows = _theirs(projects, with_gone=with_gone).filter(**wanted.narrowing())
+    theirs = _theirs(projects) | wanted.of_gone if with_gone else _theirs(projects)
+    rows = ScopePeriod.objects.filter(theirs, **wanted.narrowing())
     fields = ("project_id", "project__slug", "type_slug", "project_label")
     found: dict[str, Key] = {}
     capped = False
@@ -160,11 +161,10 @@ def _changed_cursors(
     return found, capped
 
 
-def _theirs(projects: ProjectQuerySet, *, with_gone: bool) -> ScopePeriodQuerySet:
+def _theirs(projects: ProjectQuerySet) -> Q:
     """Periods of these projects; few of them are named one by one, so that the index of their periods is gone along."""
     ids = list(projects.order_by().values_list("pk", flat=True)[: FEW + 1])
-    theirs = Q(project__in=ids) if len(ids) <= FEW else Q(project__in=projects.order_by().values("pk"))
-    return ScopePeriod.objects.filter(theirs | Q(project=None) if with_gone else theirs)
+    return Q(project__in=ids) if len(ids) <= FEW else Q(project__in=projects.order_by().values("pk"))
 
 
 FEW = 20

@@ -59,23 +59,33 @@ def side_words(side: Side, before: Has | None, now: Has | None) -> str:
     return f"The account changed from {before.account} to {now.account}."
 
 
+_LISTED = {
+    Side.DECLARED: ("Declared", "No longer declared"),
+    Side.REPOSITORY: ("Added to the repository's file", "Taken out of the repository's file"),
+    Side.REGISTERED: ("Base44 added", "Base44 dropped"),
+    Side.GRANTED: ("Granted", "No longer granted"),
+}
+
+
+def listed_words(side: Side, *, added: bool) -> str:
+    """What comes before the scopes that a side lists anew, or no longer: "Base44 added"."""
+    return _LISTED[side][0 if added else 1]
+
+
 _CAUSES = {
-    "authorisation.failed": "An authorisation failed",
-    "catalogue.loaded": "The catalogue was loaded",
-    "catalogue.refreshed": "The catalogue was refreshed",
     "connector.changed": "Changed in the portal",
     "connector.declared": "Declared in the portal",
-    "connector.deleted": "Deleted in the portal",
-    "connector.undeclared": "Undeclared in the portal",
+    "connector.undeclared": "Taken back in the portal",
     "consent.asked": "Consent was asked for at Base44",
-    "ledger.caught_up": "Taken into the ledger",
+    "consent.given": "Consent was given at Base44",
+    "ledger.caught_up": "Found when the ledger was brought up to date",
     "plan.applied": "A plan was applied",
     "project.deleted": "The project was deleted",
     "project.imported": "Files were imported",
-    "project.pulled": "Pulled from Base44",
-    "project.synced": "Found by a sync",
+    "project.observed": "Found at Base44",
+    "project.pulled": "Taken over from Base44",
     "token.authorised": "Authorised in the portal",
-    "token.forgotten": "The token was forgotten",
+    "token.forgotten": "The portal forgot the token",
     "token.introspected": "The provider was asked about the token",
     "token.needs_consent": "The provider ended the consent",
     "token.refreshed": "The token was refreshed",
@@ -83,7 +93,8 @@ _CAUSES = {
 }
 
 
-def cause_words(through: str) -> str:
-    """What made a change, by the verb of its event: `project.synced` → "Found by a sync"."""
-    found = _CAUSES.get(through)
-    return found or through.replace(".", ": ").replace("_", " ").capitalize()
+def cause_words(through: str, run: int | None = None) -> str:
+    """What made a change, by the verb of its event: `project.observed` → "Found at Base44", by a run "by a sync"."""
+    if through == "project.observed" and run is not None:
+        return "Found by a sync"
+    return _CAUSES.get(through) or through.replace(".", ": ").replace("_", " ").capitalize()

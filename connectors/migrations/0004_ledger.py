@@ -312,6 +312,7 @@ class Migration(migrations.Migration):
             model_name="scopeperiod",
             name="project",
             field=models.ForeignKey(
+                db_index=False,
                 null=True,
                 on_delete=django.db.models.deletion.SET_NULL,
                 related_name="scope_periods",

@@ -157,7 +157,12 @@ class ScopePeriod(models.Model):
         GRANTED = "granted", _("Granted")
 
     project = models.ForeignKey(
-        Project, null=True, on_delete=models.SET_NULL, related_name="scope_periods", verbose_name=_("project")
+        Project,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_index=False,  # the indexes below begin with it
+        related_name="scope_periods",
+        verbose_name=_("project"),
     )
     project_label = models.CharField(_("project"), max_length=100)
     type_slug = models.CharField(_("type"), max_length=100)
