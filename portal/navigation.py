@@ -81,6 +81,7 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Projects", "deployed_code", "connectors.project"),
         Page("Connectors", "cable", "connectors.connector", badge=attention_badge),
         Page("Catalogue", "category", "connectors.integrationtype"),
+        Page("Scope catalogue", "menu_book", "connectors.cataloguescope"),
     ],
     "OAuth": [
         Page("OAuth clients", "key", "connectors.oauthclient"),

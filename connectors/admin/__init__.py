@@ -4,6 +4,7 @@ Django registers the admins by importing this package.
 """
 
 from connectors.admin import (
+    catalogue_scope,
     connector,
     consent_link,
     event,
@@ -18,6 +19,7 @@ from connectors.admin import (
 )
 
 __all__ = [
+    "catalogue_scope",
     "connector",
     "consent_link",
     "event",

@@ -32,10 +32,12 @@ from connectors.admin.pages import (
     revoke,
     run,
     saved_views,
+    scope_facts,
     token,
 )
 
 _MODULES = {
+    "cataloguescope": (scope_facts,),
     "project": (plan, plan_many, pull, import_files, import_many, export_files, consents, ledger_project),
     "connector": (consent, desk, ledger_connector),
     "integrationtype": (oauth_support,),
