@@ -109,9 +109,7 @@ def test_a_longer_ledger_takes_no_more_queries(django_assert_num_queries: Django
         assert len(rows_of(ledger_table(LedgerEntry.objects.all()))) == 120
 
 
-@pytest.mark.parametrize(
-    ("by", "key", "value"), [(By.SCOPE, "scope", SEND), (By.ACCOUNT, "account", "ada@acme.example")]
-)
+@pytest.mark.parametrize(("by", "key", "value"), [(By.SCOPE, "scope", SEND), (By.ACCOUNT, "account", "a@acme.example")])
 def test_groups_say_how_many_there_are_of_what(by: By, key: str, value: str, gmail: Connector) -> None:
     make_token(gmail, granted_scopes=[SEND], account="a@acme.example", authorised_by_label="ada")
     keep_ledger(gmail)
