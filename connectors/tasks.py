@@ -22,12 +22,17 @@ from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.errors import ApiError, CredentialError, PortalError
 from connectors.core.plan import Plan
 from connectors.flows import (
+    alerts,
     apply,
     authorise,
     consent,
     consent_outcome,
     credentials,
     forecast,
+    incidents,
+    ledger,
+    policies,
+    policy_exceptions,
     refresh,
     review_mail,
     review_plan,
@@ -35,11 +40,13 @@ from connectors.flows import (
     sync,
 )
 from connectors.flows.connect import client_for
-from connectors.models import Connector, Project, SyncRun
+from connectors.models import Connector, LedgerEntry, PolicyRule, Project, SyncRun
 
 log = logging.getLogger(__name__)
 
 SYNC_CHUNK = 500
+RECHECK_AT_ONCE = 5_000
+"""Ledger entries that a page judges by changed rules itself; more are left to a worker."""
 _refreshing = threading.Lock()
 MAX_WAIT = 5.0
 """Seconds that a worker sleeps for a rate budget; for a longer wait the work goes back to the queue."""
@@ -59,6 +66,15 @@ def start_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     run = apply.queue_apply(project, plan, removals, actor)
     transaction.on_commit(lambda: _deliver(apply_run, run.pk))
     return run
+
+
+def start_policy_recheck() -> bool:
+    """Judges the fleet by the rules as they are now: here and at once while it is small (True), else in a worker."""
+    if LedgerEntry.objects.order_by()[: RECHECK_AT_ONCE + 1].count() <= RECHECK_AT_ONCE:
+        policies.recheck_all()
+        return True
+    transaction.on_commit(lambda: _deliver(recheck_policies))
+    return False
 
 
 def watch_consent(connector: Connector) -> None:
@@ -116,6 +132,7 @@ def sweep() -> None:
     runs.redeliver(now, _send)
     authorise.forget_abandoned(now)
     consent_outcome.settle_left_open(now)
+    ledger.catch_up()
     for connector_id in consent.forgotten_consents(now):
         Connector.objects.filter(pk=connector_id).update(consent_polled_at=now)
         _deliver(poll_consent, connector_id)
@@ -141,17 +158,46 @@ def refresh_due_tokens() -> None:
 
 
 @shared_task
+def recheck_policies() -> None:
+    """Every project, by the rules in force."""
+    policies.recheck_all()
+
+
+@shared_task
+def expire_exceptions() -> None:
+    """Ends the policy exceptions that are over. Rules whose recheck was lost with its worker are caught up here."""
+    policy_exceptions.expire(timezone.now())
+    if PolicyRule.objects.unchecked().exists():
+        policies.recheck_all()
+
+
+@shared_task
 def prune() -> None:
     """Forgets what nobody looks at any more: old sync runs that found nothing, refreshes, abandoned authorisations."""
     now = timezone.now()
     runs.prune_runs(now, keep_days=settings.RUN_RETENTION_DAYS)
     refresh.prune_history(now, keep_days=settings.RUN_RETENTION_DAYS)
+    incidents.prune_incidents(now, keep_days=settings.INCIDENT_RETENTION_DAYS)
 
 
 @shared_task
 def warn_of_deaths() -> None:
     """Says which tokens end soon (TOKEN_WARN_DAYS), before they do."""
-    forecast.warn_of_deaths(timezone.now())
+    now = timezone.now()
+    forecast.warn_of_deaths(now)
+    incidents.watch(now, whole=True)
+
+
+@shared_task
+def watch_incidents() -> None:
+    """Opens and closes incidents, and queues the alerts about them."""
+    incidents.watch(timezone.now())
+
+
+@shared_task
+def deliver_alerts() -> None:
+    """Every alert that is due. Any number of workers may do this at once."""
+    alerts.deliver()
 
 
 @shared_task

@@ -213,7 +213,18 @@ CELERY_BEAT_SCHEDULE = {
     },
     "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
     "remind-reviewers": {"task": "connectors.tasks.remind_reviewers", "schedule": 3600.0},
-    "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 86_400.0},
+    "expire-exceptions": {"task": "connectors.tasks.expire_exceptions", "schedule": 3600.0},
+    "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 3600.0},
+    "watch-incidents": {
+        "task": "connectors.tasks.watch_incidents",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "deliver-alerts": {
+        "task": "connectors.tasks.deliver_alerts",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
 }
 
 # --- Login: django-allauth is the only door ---------------------------------------------------------------------

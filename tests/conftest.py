@@ -11,6 +11,7 @@ from connectors.models import Project, Workspace
 from tests import factories, needs
 from tests.servers.openid_provider.fixtures import _openid_provider_is_calm, openid_provider  # noqa: F401
 from tests.servers.token_endpoint import TokenServer, token_server
+from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
 
 NEEDS = ("browser", "cli", "postgres", "redis")
 
@@ -42,6 +43,19 @@ def idp(_token_endpoint: TokenServer) -> TokenServer:
     """A token endpoint in this process, with nothing arranged and nothing counted."""
     _token_endpoint.reset()
     return _token_endpoint
+
+
+@pytest.fixture(scope="session")
+def _webhook_receiver() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def receiver(_webhook_receiver: WebhookReceiver) -> WebhookReceiver:
+    """A receiver of webhooks in this process that takes everything, and has got nothing yet."""
+    _webhook_receiver.reset()
+    return _webhook_receiver
 
 
 @pytest.fixture

@@ -12,15 +12,20 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from connectors.core.actor import Actor, Door
+from connectors.core.net import parse
+from connectors.core.webhooks import new_secret
 from connectors.flows.ledger import note
 from connectors.models import (
+    AlertRoute,
     Connector,
     ConsentLink,
+    Incident,
     IntegrationType,
     OAuthClient,
     Project,
     ScopePeriod,
     Sealed,
+    Severity,
     Token,
     Workspace,
 )
@@ -163,3 +168,21 @@ def make_fleet(projects: int, connectors: int, *, workspace: Workspace | None = 
         for type_ in types
     )
     return made
+
+
+def make_incident(key: str = "", **values: Any) -> Incident:
+    """An open warning about nothing in particular, that began now."""
+    values = {"kind": Incident.Kind.SYNC, "severity": Severity.WARNING, "title": "Something is wrong", **values}
+    values = {"opened_at": timezone.now(), **values}
+    return Incident.objects.create(key=key or f"made:{next(_numbers)}", **values)
+
+
+def make_route(name: str = "", *, url: str = "", emails: Iterable[str] = (), **values: Any) -> AlertRoute:
+    """A route for everything of every severity: to the webhook at `url`, with a random secret, else by e-mail."""
+    values = {"min_severity": Severity.NOTICE, **values}
+    if url:
+        secret = Sealed.of(new_secret())
+        values |= {"channel": "webhook", "url": Sealed.of(url), "url_host": parse(url).host, "secret": secret}
+    return AlertRoute.objects.create(
+        name=name or f"Route {next(_numbers)}", emails=list(emails) or ["ops@example.com"], **values
+    )

@@ -23,6 +23,8 @@ Person = AbstractBaseUser | AnonymousUser
 
 LIMIT = 200
 """Rows that one page shows, and links that are made at once."""
+WAITS = ~Q(consent=Connector.Consent.NONE) | Q(sync_state=Connector.SyncState.INACTIVE)
+"""Declared connectors that wait for a consent which Base44 hosts."""
 SCAN = 5_000
 """Tokens whose scopes are compared for one page: those that differ as texts often mean the same."""
 
@@ -123,8 +125,7 @@ def _asked(connector: Connector, kind: ConsentLink.Kind) -> Asked:
 
 
 def _hosted(user: Person) -> ConnectorQuerySet:
-    waits = ~Q(consent=Connector.Consent.NONE) | Q(sync_state=Connector.SyncState.INACTIVE)
-    rows = Connector.objects.visible_to(user).declared().filter(waits)
+    rows = Connector.objects.visible_to(user).declared().filter(WAITS)
     return rows.select_related("project__workspace", "integration_type").defer("source", "project__notes")
 
 

@@ -1,23 +1,17 @@
-"""Which tokens end for good, when and why; and a warning before they do."""
+"""Which tokens end for good, when and why; and a record of it before they do."""
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import smtplib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.core.cache import cache
-from django.core.mail import send_mass_mail
 from django.db import transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
-from django.urls import reverse
 from django.utils import timezone
 
 from connectors.core.actor import SCHEDULER
@@ -29,10 +23,8 @@ from connectors.models import OAuthClient, Sealed, Token
 from connectors.models.oauth_client import names_own_server
 from connectors.models.token import TokenQuerySet
 
-log = logging.getLogger(__name__)
-
 LIMIT = 200
-"""Tokens that one page lists, and lines of one e-mail."""
+"""Tokens that one page lists."""
 BY_WEEK = dt.timedelta(days=31)
 """Up to this horizon endings are counted by week, beyond it by month."""
 OVERDUE = dt.timedelta(days=1)
@@ -126,16 +118,13 @@ def endings(tokens: TokenQuerySet, now: dt.datetime, horizon: dt.timedelta) -> l
 def warn_of_deaths(now: dt.datetime) -> int:
     """Records each token that ends within TOKEN_WARN_DAYS, once for each date, and returns how many were new.
 
-    Where e-mail can be sent, superusers get one message a day with all of them.
+    Who hears of it is the alert routes' affair (flows.incidents).
     """
     horizon = dt.timedelta(days=settings.TOKEN_WARN_DAYS)
     found = [ending for ending in endings(Token.objects.all(), now, horizon) if ending.death.at > now]
     new = [ending for ending in found if _is_news(ending)]
     whole = {row.token.pk: row for row in _doomed(new)}
-    recorded = sum(_record(ending, whole[ending.token_id].token) for ending in new if ending.token_id in whole)
-    if found and settings.EMAIL_CONFIGURED:
-        _mail_once_a_day(found, now)
-    return recorded
+    return sum(_record(ending, whole[ending.token_id].token) for ending in new if ending.token_id in whole)
 
 
 def _ending(row: dict[str, Any], now: dt.datetime) -> Ending | None:
@@ -202,38 +191,3 @@ def _record(ending: Ending, token: Token) -> bool:
     after = {"ends": ending.death.at.isoformat(timespec="minutes")}
     record_event(SCHEDULER, "token.dying", token, after=after, note=ending.death.reason)
     return True
-
-
-def _mail_once_a_day(found: list[Ending], now: dt.datetime) -> None:
-    people = get_user_model()._default_manager.filter(is_active=True, is_superuser=True).exclude(email="")
-    addresses = list(people.values_list("email", flat=True))
-    key = f"forecast-mail:{now.date()}"
-    if not addresses or not cache.add(key, "sent", 86_400):
-        return
-    subject, text = _message(found)
-    try:
-        send_mass_mail([(subject, text, None, [address]) for address in addresses])
-    except (OSError, smtplib.SMTPException) as error:
-        cache.delete(key)
-        log.error("The warning of tokens that end could not be mailed: %s", type(error).__name__)
-
-
-def _message(found: list[Ending]) -> tuple[str, str]:
-    count = len(found)
-    whole = "1 token ends" if count == 1 else f"{count} tokens end"
-    subject = f"{whole} within {settings.TOKEN_WARN_DAYS} days"
-    lines = ["Somebody has to authorise these connectors again, or do what the line says, before the date:", ""]
-    for row in _doomed(found[:LIMIT]):
-        connector = row.token.connector
-        day = timezone.localtime(row.death.at).date().isoformat()
-        account = f", {row.token.account}" if row.token.account else ""
-        lines.append(f"{day}  {connector.integration_type} in {connector.project}{account}")
-        lines += [f"  {row.death.reason}", f"  {_link('connectors_token_change', row.token.pk)}", ""]
-    if count > LIMIT:
-        lines.append(f"And {count - LIMIT} more.")
-    lines.append(f"All of them: {_link('connectors_token_forecast')}")
-    return subject, "\n".join(lines)
-
-
-def _link(name: str, *args: int) -> str:
-    return f"{settings.PORTAL_URL}{reverse(f'admin:{name}', args=args)}"

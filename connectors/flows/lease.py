@@ -9,11 +9,14 @@ another connection, many answers in one transaction.
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F, Q
+
+Key = int | uuid.UUID
 
 LEASE = dt.timedelta(seconds=60)
 """How long one worker has for a row: four times the longest that a call may take (core.oauth, 15 s)."""
@@ -32,7 +35,7 @@ class RowLease:
     model: type[models.Model]
     prefix: str = ""
 
-    def take(self, pk: int, generation: int, now: dt.datetime) -> bool:
+    def take(self, pk: Key, generation: int, now: dt.datetime) -> bool:
         """Whether the row is ours now: nobody else has it, and it still is what we saw. One conditional UPDATE."""
         return self._rows(pk, generation).filter(self.free(now)).update(**{self._until: now + LEASE}) == 1
 
@@ -50,12 +53,12 @@ class RowLease:
             setattr(row, self._until, now + LEASE)
         return found
 
-    def store(self, pk: int, generation: int, **values: Any) -> bool:
+    def store(self, pk: Key, generation: int, **values: Any) -> bool:
         """Puts new values in place of this generation and ends the lease; False when another pair is there by now."""
         values |= {self._generation: F(self._generation) + 1, self._until: None}
         return self._rows(pk, generation).update(**values) == 1
 
-    def release(self, pk: int, generation: int, **values: Any) -> bool:
+    def release(self, pk: Key, generation: int, **values: Any) -> bool:
         """Ends the lease of a row that stays the same generation; `values` say why."""
         return self._rows(pk, generation).update(**{**values, self._until: None}) == 1
 
@@ -71,5 +74,5 @@ class RowLease:
     def _generation(self) -> str:
         return f"{self.prefix}generation"
 
-    def _rows(self, pk: int, generation: int) -> models.QuerySet[Any]:
+    def _rows(self, pk: Key, generation: int) -> models.QuerySet[Any]:
         return self.model._base_manager.filter(pk=pk, **{self._generation: generation})

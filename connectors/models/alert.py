@@ -8,7 +8,7 @@ import uuid
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
@@ -70,7 +70,9 @@ class Incident(models.Model):
     closed_at = models.DateTimeField(_("over"), null=True, blank=True)
     # For lists that show what is open first: no index of both databases sorts empty times before all others.
     is_open = models.GeneratedField(
-        expression=Q(closed_at__isnull=True), output_field=models.BooleanField(_("open")), db_persist=True
+        expression=Q(closed_at__isnull=True),  # type: ignore[arg-type]  # the stubs know no conditions here
+        output_field=models.BooleanField(_("open")),
+        db_persist=True,
     )
 
     objects = IncidentQuerySet.as_manager()
@@ -154,12 +156,18 @@ class AlertDeliveryQuerySet(VisibleQuerySet["AlertDelivery"]):
             "next_attempt_at", "pk"
         )
 
-    def with_opening(self) -> AlertDeliveryQuerySet:
-        """Adds `opening`: the state of the message to the same route that the same incident began, None for none."""
+    def with_opening(self, *states: str) -> AlertDeliveryQuerySet:
+        """Those where the message to the same route that the same incident began is in one of the states.
+
+        One that was told of in a summary is where the summary is; where there is none it counts as dropped.
+        """
         same = AlertDelivery.objects.filter(
             route=OuterRef("route"), incident=OuterRef("incident"), phase=AlertDelivery.Phase.OPENED
         )
-        return self.annotate(opening=Subquery(same.values(told=Coalesce("digest__state", "state"))[:1]))
+        opening = Subquery(same.values(told=Coalesce("digest__state", "state"))[:1])
+        return self.alias(opening=Coalesce(opening, Value(AlertDelivery.State.DROPPED.value))).filter(
+            opening__in=states
+        )
 
 
 class AlertDelivery(models.Model):

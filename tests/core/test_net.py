@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,12 +17,6 @@ PUBLIC = "93.184.216.34"
 
 def resolving(*addresses: str) -> Resolver:
     return lambda host, port: list(addresses)
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with webhook_receiver() as running:
-        yield running
 
 
 @pytest.mark.parametrize(

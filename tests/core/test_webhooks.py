@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
 import pytest
 
 from connectors.core.net import Allowed
 from connectors.core.webhooks import WebhookError, new_secret, send, signature, wait_of
-from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
+from tests.servers.webhook_receiver import WebhookReceiver
 
 NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 LOOPBACK = Allowed.of(["127.0.0.1"])
 KEY = new_secret()
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with webhook_receiver() as running:
-        yield running
 
 
 def sent(receiver: WebhookReceiver, *keys: str) -> int:

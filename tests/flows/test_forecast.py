@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core import mail
 from django.core.cache import cache
 from django.test import override_settings
 from django.utils import timezone
@@ -172,71 +171,14 @@ def test_what_ends_later_than_the_setting_says_is_not_warned_of(testing: OAuthCl
     assert warn_of_deaths(timezone.now()) == 0
 
 
-@override_settings(EMAIL_CONFIGURED=True, PORTAL_URL="https://portal.example")
-def test_superusers_are_mailed_once_a_day_with_everything_that_ends(
-    testing: OAuthClient, operator: User, viewer: User
-) -> None:
-    tokens = [held(testing, account="bea@acme.example"), held(testing)]
-    for _ in range(2):
-        warn_of_deaths(timezone.now())
-    (message,) = mail.outbox
-    assert message.to == [operator.email]
-    assert message.subject == "2 tokens end within 14 days"
-    assert all(f"https://portal.example/admin/connectors/token/{token.pk}/" in message.body for token in tokens)
-    assert "bea@acme.example" in message.body
-
-
-@override_settings(EMAIL_CONFIGURED=True)
-def test_the_next_day_there_is_another_message_while_something_ends(testing: OAuthClient, operator: User) -> None:
-    held(testing)
-    for days in (0, 1):
-        warn_of_deaths(timezone.now() + days * DAY)
-    assert len(mail.outbox) == 2
-
-
-@pytest.mark.parametrize(("configured", "values"), [(False, {}), (True, {"is_active": False}), (True, {"email": ""})])
-def test_nobody_is_mailed_who_cannot_or_should_not_be(
-    testing: OAuthClient, operator: User, configured: bool, values: dict[str, Any]
-) -> None:
-    held(testing)
-    User.objects.filter(pk=operator.pk).update(**values)
-    with override_settings(EMAIL_CONFIGURED=configured):
-        assert warn_of_deaths(timezone.now()) == 1
-    assert not mail.outbox
-
-
-@override_settings(EMAIL_CONFIGURED=True)
-def test_nothing_is_mailed_when_nothing_ends(published: OAuthClient, operator: User) -> None:
-    held(published)
-    warn_of_deaths(timezone.now())
-    assert not mail.outbox
-
-
-@override_settings(
-    EMAIL_CONFIGURED=True,
-    EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
-    EMAIL_HOST="127.0.0.1",
-    EMAIL_PORT=9,
-)
-def test_a_mail_server_that_is_down_loses_neither_the_record_nor_the_next_try(
-    testing: OAuthClient, operator: User
-) -> None:
-    held(testing)
-    assert warn_of_deaths(timezone.now()) == 1
-    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
-        warn_of_deaths(timezone.now())
-    assert len(mail.outbox) == 1
-
-
 def test_the_scheduled_task_warns(testing: OAuthClient) -> None:
     held(testing)
     tasks.warn_of_deaths()
     assert Event.objects.filter(verb="token.dying").count() == 1
 
 
-def test_no_text_of_a_token_is_in_a_warning(testing: OAuthClient, operator: User) -> None:
+def test_no_text_of_a_token_is_in_a_warning(testing: OAuthClient) -> None:
     token = held(testing)
-    with override_settings(EMAIL_CONFIGURED=True):
-        warn_of_deaths(timezone.now())
-    texts = [mail.outbox[0].body, repr(list(Event.objects.values_list()))]
+    warn_of_deaths(timezone.now())
+    texts = [repr(list(Event.objects.values_list()))]
     assert not [text for text in texts if token.access_token.reveal() in text or token.refresh_token.reveal() in text]
