@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import admin_list, export, ledger_compare, places, refresh, sync
+from tests.bench import admin_list, export, ledger_compare, ledger_list, places, refresh, sync
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
 
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "admin": admin_list.measure,
     "refresh": refresh.measure,
     "ledger": ledger_compare.measure,
+    "fleet": ledger_list.measure,
 }
 
 
