@@ -72,7 +72,20 @@ def test_a_token_that_lists_part_of_a_declared_scope_by_name_can_do_nothing_more
 def test_base44_listing_part_of_a_declared_scope_by_name_would_be_changed_by_the_next_plan() -> None:
     found = one("github", "repo:status", Sides(declared=("repo",), registered=("repo", "repo:status")))
     assert found.verdict is Verdict.EXCESS
-    assert "allows nothing more" in found.reason
+    assert found.reason.startswith("Registered at Base44, but not declared. The declared repo contains it")
+
+
+def test_a_file_without_the_broader_scope_does_not_make_base44_wrong() -> None:
+    sides = Sides(declared=("repo", "repo:status"), repository=("repo:status",), registered=("repo",))
+    assert words("github", sides) == {"repo": Verdict.DRIFT, "repo:status": Verdict.IMPLIED}
+
+
+def test_the_broader_scope_beside_it_decides_anew_for_each_connector() -> None:
+    covered = words("github", Sides(declared=("repo", "repo:invite"), registered=("repo",)))
+    replaced = words("github", Sides(declared=("repo:invite",), registered=("repo",)))
+    absent = words("github", Sides(declared=("repo:invite",), registered=()))
+    found = [verdicts["repo:invite"] for verdicts in (covered, replaced, absent)]
+    assert found == [Verdict.IMPLIED, Verdict.DRIFT, Verdict.MISSING]
 
 
 def test_googles_short_and_long_names_are_one_scope() -> None:
