@@ -20,9 +20,10 @@ from django.urls import reverse
 from connectors.admin.base import PortalAdmin
 from connectors.core.actor import Actor, Door
 from connectors.flows.events import record_event
-from connectors.models import Connector, IntegrationType, Project, SyncRun
+from connectors.models import Connector, IntegrationType, LedgerEntry, Project, SyncRun
 from connectors.models.visibility import VisibleQuerySet
 from tests.factories import (
+    keep_ledger,
     make_connector,
     make_consent_link,
     make_oauth_client,
@@ -36,6 +37,8 @@ from tests.factories import (
 OURS = [found for found in admin.site._registry.values() if isinstance(found, PortalAdmin)]
 NAMES = [str(found.opts.model_name) for found in OURS]
 EDITABLE = ("workspace", "project", "connector", "oauthclient")
+WITHOUT_ROW = ("catalogue", "oauth_support", "scopes", "accounts", "people")
+"""Pages that are about all rows."""
 SECRET = b"Zebra"
 """Stands in every row: whoever must not see one must not see this word."""
 
@@ -61,6 +64,7 @@ def pages() -> Iterator[Page]:
         yield from (Page(name, model, name, "post") for name in ("add", "change", "delete"))
     yield Page("catalogue", "connector", "view")
     yield Page("oauth_support", "integrationtype", "view")
+    yield from (Page(name, "ledgerentry", "view") for name in ("scopes", "accounts", "people"))
     yield Page("check", "oauthclient", "change", "post")
     yield Page("withdraw", "consentlink", "change", "post")
     yield Page("sync", "project", "change", "post")
@@ -96,6 +100,8 @@ def rows(db: None) -> dict[str, Model]:
         "token": make_token(connector, oauth_client=client, account=word),
         "consentlink": make_consent_link(connector, oauth_client=client, note=word),
     }
+    keep_ledger(connector)
+    made["ledgerentry"] = LedgerEntry.objects.get()
     return made
 
 
@@ -103,7 +109,7 @@ def address(page: Page, rows: dict[str, Model]) -> str:
     if page.name.startswith("autocomplete"):
         asked = {"app_label": "connectors", "model_name": page.model, "field_name": page.name.split(":")[1], "term": ""}
         return f"{reverse('admin:autocomplete')}?{urlencode(asked)}"
-    args = [] if page.name in ("changelist", "add", "catalogue", "oauth_support") else [rows[page.model].pk]
+    args = [] if page.name in ("changelist", "add", *WITHOUT_ROW) else [rows[page.model].pk]
     found = reverse(f"admin:connectors_{page.model}_{page.name}", args=args)
     return f"{found}?type=zoo" if page.name == "catalogue" else found
 
@@ -117,8 +123,8 @@ def ask(user: User | None, page: Page, rows: dict[str, Model]) -> Any:
 
 
 def is_way_to_run(page: Page) -> bool:
-    """A run has no form: its address leads to its live page, which asks for permission itself."""
-    return (page.model, page.name) == ("syncrun", "change")
+    """A run or ledger entry has no form: its address leads to another page, which asks for permission itself."""
+    return page.model in ("syncrun", "ledgerentry") and page.name == "change"
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
@@ -135,7 +141,7 @@ def allowed(*codenames: str) -> User:
 
 def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
     tables = {"workspace", "project", "connector", "integrationtype", "syncrun", "event", "oauthclient", "token"}
-    assert set(NAMES) == tables | {"consentlink"}
+    assert set(NAMES) == tables | {"consentlink", "ledgerentry"}
     assert all(isinstance(found.model._default_manager.all(), VisibleQuerySet) for found in OURS)
 
 
@@ -307,6 +313,11 @@ def test_a_filter_names_no_row_that_one_may_not_see(
         "event": {"project__id__exact": rows["project"].pk},
         "oauthclient": {"workspace__id__exact": rows["workspace"].pk},
         "consentlink": {"connector__project__id__exact": rows["project"].pk},
+        "ledgerentry": {
+            "project__workspace__id__exact": rows["workspace"].pk,
+            "project__id__exact": rows["project"].pk,
+            "integration_type__slug__exact": "zoo",
+        },
         "token": {
             "oauth_client__id__exact": rows["oauthclient"].pk,
             "connector__project__workspace__id__exact": rows["workspace"].pk,

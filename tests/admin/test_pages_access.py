@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from connectors.models import Connector, Event, Project, SyncRun
+from connectors.models import Connector, Event, Project, SavedView, SyncRun
 from tests.factories import make_connector, make_project, make_user, make_workspace
 
 Rows = Mapping[str, Model]
@@ -22,6 +22,8 @@ PAGES = {
     "project_import_many": "",
     "project_export": "project",
     "project_consents": "project",
+    "project_ledger": "project",
+    "connector_ledger": "connector",
     "connector_authorise": "connector",
     "connector_authorise_status": "connector",
     "connector_desk": "",
@@ -33,6 +35,8 @@ PAGES = {
     "workspace_device_login": "workspace",
 }
 CHANGES = {
+    "ledgerentry_save_view": "",
+    "ledgerentry_remove_view": "savedview",
     "project_plan": "project",
     "project_plan_many": "",
     "project_pull": "project",
@@ -46,11 +50,17 @@ CHANGES = {
     "workspace_device_login_poll": "workspace",
     "workspace_verify": "workspace",
 }
-POST_ONLY = ["syncrun_cancel", "workspace_device_login_poll", "workspace_verify"]
+POST_ONLY = [
+    "ledgerentry_save_view",
+    "ledgerentry_remove_view",
+    "syncrun_cancel",
+    "workspace_device_login_poll",
+    "workspace_verify",
+]
 
 
 @pytest.fixture
-def address(db: None) -> Callable[[str], str]:
+def address(operator: User) -> Callable[[str], str]:
     """The address of a page for rows that exist. Nothing of it can reach Base44: the workspace has no credential."""
     workspace = make_workspace("Secret workspace")
     project = make_project("secret-project", workspace=workspace)
@@ -59,6 +69,7 @@ def address(db: None) -> Callable[[str], str]:
         "project": project,
         "connector": make_connector(project, "gmail", ["mail.read"]),
         "syncrun": SyncRun.objects.create(project=project, kind=SyncRun.Kind.APPLY, actor_label="x", door="admin"),
+        "savedview": SavedView.objects.create(name="Secret view", owner=operator, is_shared=True),
     }
     kinds = {**PAGES, **CHANGES}
 
