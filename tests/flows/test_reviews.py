@@ -27,7 +27,7 @@ from connectors.flows.reviews import (
     prospect,
 )
 from connectors.models import Connector, Event, LedgerEntry, Project, ReviewCampaign, ReviewItem, Sensitivity
-from tests.factories import SHELL, make_connector, make_fleet, make_project, make_user, make_workspace
+from tests.factories import SHELL, make_connector, make_fleet, make_project, make_workspace
 from tests.flows.reviewing import ALL_MAIL, READ, SEND, acting, draft, in_ledger, item, opened, rule
 
 Decision, Outcome = ReviewItem.Decision, ReviewItem.Outcome
