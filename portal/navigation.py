@@ -91,6 +91,9 @@ SECTIONS: dict[str, list[Page]] = {
     ],
     "Scopes": [
         Page("Scope ledger", "account_tree", "connectors.ledgerentry"),
+        Page("Policies", "gavel", "connectors.policyrule"),
+        Page("Exceptions", "rule", "connectors.policyexception"),
+        Page("Access reviews", "fact_check", "connectors.reviewcampaign"),
     ],
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),

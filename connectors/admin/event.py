@@ -31,6 +31,9 @@ VERB_GROUPS = {
     "oauth_client": _("OAuth clients"),
     "token": _("Tokens"),
     "catalogue": _("Catalogue"),
+    "policy": _("Policies"),
+    "policy_exception": _("Policy exceptions"),
+    "review": _("Access reviews"),
     "report": _("Reports"),
 }
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from connectors.admin.widgets import (
     ConnectionConfigField,
@@ -19,9 +29,12 @@ from connectors.admin.widgets import (
     DomainsField,
     ScopesField,
     ScopesWidget,
+    TagsField,
 )
 from connectors.core.base44.credentials import check_token
 from connectors.core.errors import CredentialError
+from connectors.core.policy import PolicyNote
+from connectors.flows.policies import Proposal, notes_of
 from connectors.models import Connector, IntegrationType, Project, Workspace
 
 
@@ -113,8 +126,17 @@ class WorkspaceForm(NoticesChanges):
         return cleaned
 
 
+def refusal_with_link(note: PolicyNote) -> SafeString:
+    """What a rule says, and where an exception from it is asked for."""
+    asked = {"rule": note.rule, "project": note.project, "type_slug": note.type, "scope": note.asked_scope}
+    address = f"{reverse('admin:connectors_policyexception_add')}?{urlencode(asked)}"
+    return format_html('{} <a class="pc-link" href="{}">{}</a>', note.text, address, _("Ask for an exception"))
+
+
 class ConnectorForm(NoticesChanges):
-    """What the portal asks for."""
+    """What the portal asks for. `warnings` are what rules say that stop nothing."""
+
+    warnings: Sequence[str] = ()
 
     watched = ["is_declared", "scopes", "connection_config"]
 
@@ -158,7 +180,23 @@ class ConnectorForm(NoticesChanges):
         kind = cleaned.get("integration_type") or self._type()
         if kind is not None and "connection_config" in cleaned:
             self._check_config(kind, cleaned["connection_config"])
+        if not self.errors:
+            self._check_policies(cleaned.get("project") or self.instance.project, kind, cleaned["scopes"])
         return cleaned
+
+    def _check_policies(self, project: Project, kind: IntegrationType, scopes: list[str]) -> None:
+        """What a rule stops is said with the way to ask for an exception; what one warns of is kept for the message."""
+        before = self._declared_scopes(project, kind)
+        notes = notes_of([Proposal(project, {kind.slug: scopes}, {} if before is None else {kind.slug: before})])
+        said = notes[project.pk].get(kind.slug, ())
+        self.warnings = [note.text for note in said if not note.stops]
+        if any(note.stops for note in said):
+            stopping = [note for note in said if note.stops]
+            self.add_error("scopes", [ValidationError(refusal_with_link(note)) for note in stopping])
+
+    def _declared_scopes(self, project: Project, kind: IntegrationType) -> list[str] | None:
+        row = Connector.objects.filter(project=project, integration_type=kind, is_declared=True).only("scopes").first()
+        return None if row is None else list(row.scopes)
 
     def _check_config(self, kind: IntegrationType, config: dict[str, str]) -> None:
         """Each fault is shown at its input; the form is refused as a whole."""
@@ -182,9 +220,32 @@ class ConnectorForm(NoticesChanges):
             self.instance = row
 
 
+class StaffField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """Somebody who can log in here, by full name. A plain list: who may not see users has to choose one as well."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        staff = User.objects.filter(is_active=True, is_staff=True).order_by("username")
+        super().__init__(**{"queryset": staff, "widget": UnfoldAdminSelectWidget, **kwargs})
+
+    def label_from_instance(self, obj: Any) -> str:
+        name = obj.get_full_name()
+        return f"{name} ({obj.get_username()})" if name else str(obj.get_username())
+
+
 class ProjectForm(NoticesChanges):
-    watched = ["workspace_id", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+    watched = ["workspace_id", "name", "slug", "app_id", "environment", "tags", "owner_id", "connectors_dir", "notes"]
+
+    tags = TagsField(
+        label=_("Tags"),
+        help_text=_("Words to group projects by, such as payments, with commas between them; policies can name them."),
+    )
+    owner = StaffField(
+        label=_("Owner"),
+        required=False,
+        empty_label=_("Nobody yet"),
+        help_text=_("Who answers for what this app may do: reviews and reminders go to them."),
+    )
 
     class Meta:
         model = Project
-        fields = ["workspace", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+        fields = ["workspace", "name", "slug", "app_id", "environment", "tags", "owner", "connectors_dir", "notes"]

@@ -24,6 +24,7 @@ from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleA
 from connectors.admin.forms import ProjectForm
 from connectors.admin.pages.frame import CHANGE_PROJECT, DELETE_TOKEN, require, route, visible
 from connectors.admin.token import SECRETS
+from connectors.flows import ledger
 from connectors.flows.events import changes, record_event
 from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
@@ -31,7 +32,9 @@ from connectors.models import Connector, Project, SyncRun, Token
 from connectors.tasks import start_sync
 
 RECENT_RUNS = 6
-FIELDS = ["workspace_id", "name", "slug", "app_id", "environment", "connectors_dir", "notes"]
+FIELDS = ["workspace_id", "name", "slug", "app_id", "environment", "tags", "owner_id", "connectors_dir", "notes"]
+JUDGED_BY = {"environment", "tags"}
+"""What policies look at: when one of these changes, all that the ledger says of the project is made anew."""
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -63,7 +66,11 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
     fieldsets = [
         (
             None,
-            {"fields": ["name", "slug", "workspace", "app_id", "environment", "connectors_dir", "notes", "version"]},
+            {"fields": ["name", "slug", "workspace", "app_id", "environment", "tags", "owner", "connectors_dir"]},
+        ),
+        (
+            None,
+            {"fields": ["notes", "version"]},
         ),
     ]
     empty_icon = "deployed_code"
@@ -123,6 +130,8 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
         old, new = changes(before, {name: getattr(obj, name) for name in FIELDS})
         if new:
             record_event(actor, "project.changed", obj, before=old, after=new)
+        if JUDGED_BY & new.keys():
+            ledger.note(obj.connectors.values_list("pk", flat=True), actor, "project.changed")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """Counts what goes with a project, instead of loading it all and stopping at its protected connectors."""

@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from connectors.core.catalog import load_catalog
 from connectors.core.scopes import tidy
+from connectors.models.project import validate_tags
 from connectors.models.workspace import validate_domains
 
 
@@ -95,6 +96,27 @@ class DomainsField(forms.CharField):
             except ValidationError:
                 message = _("“%(domain)s” is no domain. Enter the part of the address after the @, such as acme.com.")
                 raise ValidationError(message % {"domain": domain}) from None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(list(initial or []) != self.to_python(data))
+
+
+class TagsField(forms.CharField):
+    """A list of tags, with commas or blanks between them, in small letters."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, **kwargs})
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return list(dict.fromkeys(str(value or "").lower().replace(",", " ").split()))
+
+    def validate(self, value: Any) -> None:
+        validate_tags(value)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(list(initial or []) != self.to_python(data))

@@ -45,7 +45,7 @@ def request_exception(wish: Wish, actor: Actor, *, now: dt.datetime | None = Non
     Raises Refused without a reason, for an end that is past or more than `LONGEST` away, for an owner who cannot log
     in, and while the same is waiting or granted already.
     """
-    _refuse_faults(wish, now or timezone.now())
+    refuse_faults(wish, now or timezone.now())
     row = PolicyException.objects.create(
         rule=wish.rule,
         project=wish.project,
@@ -128,7 +128,8 @@ def expire(now: dt.datetime) -> int:
     return len(rows)
 
 
-def _refuse_faults(wish: Wish, now: dt.datetime) -> None:
+def refuse_faults(wish: Wish, now: dt.datetime) -> None:
+    """Raises Refused for a request that makes no sense, or that is there already."""
     if not wish.reason.strip():
         raise Refused("Say why the exception is needed: whoever decides has nothing else to go by.")
     if wish.expires_at <= now:

@@ -12,12 +12,14 @@ from django.utils import timezone
 from connectors.core.actor import Actor
 from connectors.core.base44.client import Base44Client
 from connectors.core.errors import Refused
+from connectors.core.policy import PolicyNote
 from connectors.core.pull import PullChange, make_pull
 from connectors.flows.compare import declared_specs, registered_state, rules_of
 from connectors.flows.declare import declare, undeclare
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at
+from connectors.flows.policies import Proposal, notes_of
 from connectors.models import Connector, Project, SyncRun, SyncStep
 
 
@@ -34,6 +36,14 @@ def stored_pull(project: Project) -> tuple[PullChange, ...]:
         return ()
     rows = list(project.connectors.all())
     return make_pull(declared_specs(rows), registered_state(project, rows), rules=rules_of(project.workspace))
+
+
+def policy_notes(project: Project, changes: Sequence[PullChange]) -> dict[str, tuple[PolicyNote, ...]]:
+    """By type, what the policies say of taking these changes in. What they stop is refused when it is taken in."""
+    after = {change.type: change.scopes_after for change in changes if not change.destructive}
+    declared = project.connectors.declared().filter(integration_type_id__in=list(after))
+    before = dict(declared.values_list("integration_type_id", "scopes"))
+    return notes_of([Proposal(project, after, before)])[project.pk]
 
 
 def pull_fingerprint(changes: Sequence[PullChange]) -> str:

@@ -67,7 +67,7 @@ class Command(ProjectCommand):
         self.heading(options, plan.project, f"{tense}{counts or 'no connector files'}")
         self.print_rows([{**row, "type": row["type"] or row["file"]} for row in plan.rows()])
         for change in plan.changes:
-            for note in change.notes:
+            for note in (*change.notes, *(said.text for said in change.policy if not said.stops)):
                 self.warn(f"{plan.project.slug}: {change.type}: {note}")
         for warning in plan.warnings:
             self.warn(f"{plan.project.slug}: {warning}")
@@ -97,6 +97,7 @@ def _located(path: Path, project: Project) -> ProjectFiles:
 def _refusal(plan: ImportPlan) -> str:
     """Why nothing of the project is written, "" when it can be."""
     if not plan.refused:
-        return ""
+        stopped = [note.text for change in plan.changes for note in change.policy if note.stops]
+        return f"nothing was imported. {' '.join(stopped)}" if stopped else ""
     first, more = str(plan.refused[0]), len(plan.refused) - 1
     return f"nothing was imported. {first}{f' (and {more} more)' if more else ''}"

@@ -35,7 +35,8 @@ class Command(ProjectCommand):
             return {"project": project.slug, "results": [], "warnings": [], "problem": str(error)}
         self.heading(options, project, plan_summary(plan))
         self.print_rows(plan_rows(plan))
-        for warning in plan.warnings:
+        policies = (note.text for action in plan.actions for note in action.policy if not note.stops)
+        for warning in (*plan.warnings, *policies):
             self.warn(f"{project.slug}: {warning}")
         return document_of(project, plan)
 
