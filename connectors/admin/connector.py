@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.views import ChangeList
 
 from connectors.admin import cells
 from connectors.admin.base import KeysFirst, OverviewMixin, actor_of
@@ -30,14 +31,26 @@ from connectors.admin.pages.frame import DELETE_TOKEN
 from connectors.admin.pages.scopes import chips
 from connectors.admin.token import SECRETS, condition_badge, granted_in_words
 from connectors.admin.widgets import catalogue_of
-from connectors.core.scopes import ScopeRules
 from connectors.flows.compare import rules_of
 from connectors.flows.declare import declare, undeclare
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, IntegrationType, Token
 from connectors.models.connector import ConnectorQuerySet
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
+
+
+class JudgedList(ChangeList):  # type: ignore[misc]
+    """Connectors with the gravest sensitivity of their scopes, for which the team's words are read once."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list, facts = list(self.result_list), ScopeFacts()
+        for row in self.result_list:
+            row.level = facts.highest(row.integration_type_id, [*row.scopes, *(row.registered_scopes or [])])
 
 
 @admin.register(Connector)
@@ -84,6 +97,9 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return ["project_id", "integration_type_id"]  # an index has this order: nothing is sorted, however many rows
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return JudgedList
+
     def get_urls(self) -> list[URLPattern]:
         offers = self.admin_site.admin_view(self.catalogue_view)
         return [path("catalogue/", offers, name="connectors_connector_catalogue"), *super().get_urls()]
@@ -124,9 +140,8 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         return cells.badge(status.capitalize(), cells.STATUS_TONES.get(status, "warning"))
 
     @admin.display(description=_("Sensitivity"))
-    def sensitivity_(self, row: Connector) -> SafeString:
-        level = RULES.highest_sensitivity(row.integration_type_id, [*row.scopes, *(row.registered_scopes or [])])
-        return cells.pip(level.value) if level else cells.NOTHING
+    def sensitivity_(self, row: Any) -> SafeString:
+        return cells.pip(row.level.name.lower()) if row.level is not None else cells.NOTHING
 
     @admin.display(description=_("Account"), ordering="registered_account")
     def account_(self, row: Connector) -> Any:
@@ -150,10 +165,12 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         )
         obj.pk = saved.pk
         obj.refresh_from_db()
-        unknown = RULES.unknown(obj.integration_type_id, obj.scopes)
+        unknown = ScopeFacts().unknown(obj.integration_type_id, obj.scopes)
         if unknown:
             text = _("Not in the catalogue, saved as typed: %(scopes)s. Check the spelling.")
             messages.warning(request, text % {"scopes": ", ".join(unknown)})
+        for warning in getattr(form, "warnings", ()):
+            messages.warning(request, warning)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """What only Base44 has cannot be deleted here: a plan removes it there."""
@@ -191,9 +208,6 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         return HttpResponseRedirect(reverse("admin:connectors_project_plan", args=[row.project_id]))
 
 
-RULES = ScopeRules()
-
-
 def overview(row: Connector) -> dict[str, Any]:
     """What the connector's page shows above the form: both sides, how they compare, and the file."""
     state = Connector.SyncState(row.sync_state)
@@ -210,6 +224,7 @@ def overview(row: Connector) -> dict[str, Any]:
         if row.registered_status
         else "",
         "scope_chips": chips(
+            ScopeFacts(),
             row.integration_type_id,
             added=difference.added if seen else (),
             removed=difference.removed if seen else (),

@@ -20,6 +20,7 @@ from connectors.admin.pages.frame import CHANGE_TOKEN, DELETE_TOKEN
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.scopes import ScopeRules
 from connectors.flows import introspect
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Authorisation, Token, TokenRefresh
 
 MAX_REFRESHES = 50
@@ -112,20 +113,20 @@ def granted_in_words(token: Token) -> str:
     return f"{count} scope{'' if count == 1 else 's'}"
 
 
-def granted_chips(token: Token) -> tuple[list[Chip], tuple[tuple[str, str], ...]]:
+def granted_chips(token: Token, facts: ScopeFacts) -> tuple[list[Chip], tuple[tuple[str, str], ...]]:
     """What was granted beside what was asked for, and why what only seems to differ does not."""
     type_ = token.connector.integration_type_id
     if token.granted_scopes is None:
-        return chips(type_, kept=token.asked_scopes), ()
+        return chips(facts, type_, kept=token.asked_scopes), ()
     found = RULES.compare(type_, token.asked_scopes, token.granted_scopes)
     kept = [scope for scope in token.granted_scopes if scope not in found.removed]
-    return chips(type_, added=found.removed, removed=found.added, kept=kept), found.explained
+    return chips(facts, type_, added=found.removed, removed=found.added, kept=kept), found.explained
 
 
 def overview(token: Token, request: HttpRequest, now: dt.datetime) -> dict[str, Any]:
     """What the token's page shows, in a fixed number of queries."""
     connector = token.connector
-    shown, explained = granted_chips(token)
+    shown, explained = granted_chips(token, ScopeFacts())
     asked = {*token.asked_scopes}
     change, delete = request.user.has_perm(CHANGE_TOKEN), request.user.has_perm(DELETE_TOKEN)
     alive = token.state in (Token.State.FRESH, Token.State.FAILING)

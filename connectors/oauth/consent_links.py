@@ -21,14 +21,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 from pydantic import SecretStr
 
 from connectors.core.actor import Actor, Door
-from connectors.core.catalog import Sensitivity, load_catalog
+from connectors.core.catalog import load_catalog
 from connectors.core.catalog.providers import provider_name
 from connectors.core.errors import PortalError, Refused
 from connectors.flows.connect import client_for
 from connectors.flows.consent import ask_consent
 from connectors.flows.consent_links import WHY, LinkRefused, claim, name_of, open_link, refuse_closed
 from connectors.flows.consent_outcome import Stage, settled
-from connectors.models import Connector, ConsentLink
+from connectors.flows.scope_facts import ScopeFacts
+from connectors.models import Connector, ConsentLink, Sensitivity
 from connectors.oauth.start import start_trip
 from connectors.tasks import watch_consent
 
@@ -48,12 +49,13 @@ TONES = {Stage.DONE: "success", Stage.FAILED: "danger", Stage.WAITING: "info", S
 
 @dataclass(frozen=True, slots=True)
 class AskedScope:
-    """One scope in plain words. `level` is "" when the catalogue does not know it."""
+    """One scope in plain words. `level` is "" when nobody has judged it, `note` is the team's."""
 
     name: str
     title: str
     level: str
     harm: str
+    note: str = ""
 
 
 @require_safe
@@ -182,15 +184,15 @@ def _account(link: ConsentLink) -> str:
 
 
 def _in_words(type_: str, scopes: list[str] | tuple[str, ...]) -> list[AskedScope]:
-    """Each scope as the catalogue explains it, the gravest first."""
+    """Each scope as the team and the catalogue explain it, the gravest first; what nobody has judged comes before."""
+    facts = ScopeFacts()
     ranked = []
     for name in scopes:
-        info = load_catalog().scope(type_, name)
-        if info is None:
-            ranked.append((len(HARM), AskedScope(name, "", "", NOT_KNOWN)))
+        level, title, note = facts.sensitivity(type_, name), facts.title(type_, name), facts.note(type_, name)
+        if level is None:
+            ranked.append((len(HARM), AskedScope(name, title, "", NOT_KNOWN, note)))
         else:
-            level = info.sensitivity
-            ranked.append((level.rank, AskedScope(name, info.title, level.value, HARM[level])))
+            ranked.append((int(level), AskedScope(name, title, level.name.lower(), HARM[level], note)))
     return [scope for _, scope in sorted(ranked, key=lambda pair: -pair[0])]
 
 

@@ -125,7 +125,7 @@ def add_clients(count: int) -> None:
     [
         ("workspace", add_workspaces, 7),
         ("project", add_projects, 7),
-        ("connector", add_connectors, 7),
+        ("connector", add_connectors, 8),
         ("integrationtype", add_types, 7),
         ("syncrun", add_runs, 6),
         ("event", add_events, 6),
@@ -144,9 +144,9 @@ def test_a_list_takes_the_same_statements_for_10_rows_and_for_200(
 
 def test_the_list_of_connectors_takes_no_more_for_10000(browser: Client) -> None:
     make_fleet(1000, 10)
-    assert queries(browser, path_of("connector")) == 7
-    assert queries(browser, f"{path_of('connector')}?agrees=unknown&project__environment__exact=development") == 7
-    assert queries(browser, f"{path_of('connector')}?p=100") == 7
+    assert queries(browser, path_of("connector")) == 8
+    assert queries(browser, f"{path_of('connector')}?agrees=unknown&project__environment__exact=development") == 8
+    assert queries(browser, f"{path_of('connector')}?p=100") == 8
 
 
 def test_the_list_of_connectors_never_reads_imported_files(browser: Client, project: Project) -> None:

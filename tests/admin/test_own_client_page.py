@@ -74,5 +74,5 @@ def test_the_page_takes_the_same_number_of_queries_for_many_clients(
     made = [make_oauth_client(f"own-{number}", workspace=connector.project.workspace) for number in range(clients)]
     make_token(connector, oauth_client=made[0])
     browser.get(reverse("admin:index"))  # counts the badges of the navigation, which are kept for a while
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(9):
         shown(browser, connector)

@@ -131,5 +131,5 @@ def test_the_number_of_queries_does_not_grow_with_the_steps(
         SyncStep.objects.create(
             run=run, position=position, type=f"type-{position}", action="set", state=SyncStep.State.CONSENT
         )
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert len(browser.get(steps(run)).context["steps"]) == 40

@@ -144,7 +144,7 @@ def test_the_page_takes_the_same_statements_however_long_its_history(
     TokenRefresh.objects.bulk_create(TokenRefresh(**line) for _ in range(60))
     for _ in range(30):
         attempt(token, viewer, "connected")
-    assert (few, statements()) == (7, 7)
+    assert (few, statements()) == (8, 8)
 
 
 def test_no_page_shows_or_loads_a_secret(browser: Client, token: Token, oauth_client: OAuthClient) -> None:

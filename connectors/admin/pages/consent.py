@@ -19,10 +19,14 @@ from connectors.admin.pages.frame import CHANGE_CONNECTOR, actor_of, draw, fragm
 from connectors.admin.pages.own_client import own_client
 from connectors.admin.pages.scopes import chips
 from connectors.core.errors import PortalError
+from connectors.core.policy import PolicyNote, PolicyRefused
 from connectors.core.specs import STRIPE
+from connectors.flows.authorise import held_scopes
 from connectors.flows.connect import client_for
 from connectors.flows.consent import GIVE_UP_AFTER, ask_consent, refuse_without_page
 from connectors.flows.consent_links import LIFETIME
+from connectors.flows.policies import Proposal, notes_of
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector
 from connectors.tasks import watch_consent
 
@@ -46,6 +50,8 @@ def authorise_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id
     require(request, CHANGE_CONNECTOR)
     try:
         return _ask(model_admin, request, connector)
+    except PolicyRefused:
+        return _draw(model_admin, request, connector)  # the page says what the policies say, with the way on
     except PortalError as error:
         return _draw(model_admin, request, connector, problem=str(error))
 
@@ -88,13 +94,14 @@ def _draw(
         original=connector,
         connector=connector,
         project=connector.project,
-        chips=chips(connector.integration_type_id, kept=connector.scopes),
+        chips=chips(ScopeFacts(), connector.integration_type_id, kept=connector.scopes),
         link=link,
         problem=problem,
         is_stripe=connector.integration_type_id == STRIPE,
         link_days=LIFETIME.days,
         minutes=int(GIVE_UP_AFTER.total_seconds() // 60),
         may_authorise=request.user.has_perm(CHANGE_CONNECTOR),
+        policy_notes=_policy_notes(connector),
         **own_client(connector),
         **_outcome(connector),
     )
@@ -104,6 +111,19 @@ def _draw(
         # origin of a POST), and the other answers hold one.
         answer["Referrer-Policy"] = "no-referrer"
     return answer
+
+
+def _policy_notes(connector: Connector) -> tuple[PolicyNote, ...]:
+    """What the policies say of authorising it, at Base44 or with an own client; each once."""
+    if not connector.is_declared:
+        return ()
+    type_, project = connector.integration_type_id, connector.project
+    found: dict[PolicyNote, None] = {}
+    for held in (connector.registered_scopes, held_scopes(connector)):
+        before = {} if held is None else {type_: held}
+        notes = notes_of([Proposal(project, {type_: connector.scopes}, before)])[project.pk]
+        found |= dict.fromkeys(notes.get(type_, ()))
+    return tuple(found)
 
 
 def _outcome(connector: Connector) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.urls import URLPattern
 
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, draw, route, visible
 from connectors.admin.pages.scopes import chips
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project
 
 
@@ -28,7 +29,8 @@ def consents_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
         .select_related("integration_type")
         .defer("source")
     )
-    rows = [{"connector": row, "chips": chips(row.integration_type_id, kept=row.scopes)} for row in waiting]
+    facts = ScopeFacts()
+    rows = [{"connector": row, "chips": chips(facts, row.integration_type_id, kept=row.scopes)} for row in waiting]
     return draw(
         model_admin,
         request,

@@ -17,6 +17,7 @@ from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.errors import PortalError, Refused
 from connectors.core.pull import ChangeKind
 from connectors.flows.import_files import ImportChange, ImportPlan, apply_import, plan_import
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project
 
 SHOWN_FIRST = (ChangeKind.NEW, ChangeKind.CHANGED, ChangeKind.MISSING, ChangeKind.UNCHANGED)
@@ -54,7 +55,7 @@ class ShownImport:
     @property
     def can_apply(self) -> bool:
         """Whether there is anything to do, and nothing in the way."""
-        return not self.plan.refused and bool(self.writes or self.plan.missing)
+        return not self.plan.refused and not self.plan.stopped and bool(self.writes or self.plan.missing)
 
     @property
     def checkbox(self) -> str:
@@ -84,10 +85,13 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     return _draw(model_admin, request, project, plan=shown(plan), key=key)
 
 
-def shown(plan: ImportPlan, chosen: Collection[str] = ()) -> ShownImport:
-    """The plan with what its table needs: what changes first, what stays last."""
+def shown(plan: ImportPlan, chosen: Collection[str] = (), facts: ScopeFacts | None = None) -> ShownImport:
+    """The plan with what its table needs: what changes first, what stays last. `facts` are read unless given."""
+    facts = facts or ScopeFacts()
     ordered = sorted(plan.changes, key=lambda change: SHOWN_FIRST.index(change.kind))
-    rows = [ChangeRow(change, chips(change.type, added=change.added, removed=change.removed)) for change in ordered]
+    rows = [
+        ChangeRow(change, chips(facts, change.type, added=change.added, removed=change.removed)) for change in ordered
+    ]
     return ShownImport(plan, rows, chosen)
 
 

@@ -17,6 +17,7 @@ from connectors.admin.pages.import_files import CHANGED_SINCE, ShownImport, show
 from connectors.admin.pages.plan import needs_confirming
 from connectors.core.errors import ConfigFileError, PortalError
 from connectors.flows.import_files import Match, apply_import, match_projects, plan_import
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project
 
 MAX_PROJECTS = 200
@@ -52,7 +53,7 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespo
         key = uploads.keep(request, PLACE, upload)
     except PortalError as error:
         return _draw(model_admin, request, problem=str(error))
-    return _draw(model_admin, request, matches=[_planned(match, request) for match in matches], key=key)
+    return _draw(model_admin, request, matches=_all_planned(request, matches), key=key)
 
 
 def _matches(request: HttpRequest, upload: uploads.Upload) -> list[Match]:
@@ -72,16 +73,21 @@ def _unless_hidden(match: Match, mine: set[int]) -> Match:
     return Match(match.files, None, "No project of yours belongs to these files.")
 
 
-def _planned(match: Match, request: HttpRequest) -> ShownMatch:
+def _all_planned(request: HttpRequest, matches: list[Match]) -> list[ShownMatch]:
+    facts = ScopeFacts()
+    return [_planned(match, request, facts) for match in matches]
+
+
+def _planned(match: Match, request: HttpRequest, facts: ScopeFacts) -> ShownMatch:
     root = match.files.root or match.files.folder
     if match.project is None:
         return ShownMatch(root, problem=match.problem)
     plan = plan_import(match.project, match.files)
-    return ShownMatch(root, shown(plan, request.POST.getlist(f"remove-{match.project.pk}")))
+    return ShownMatch(root, shown(plan, request.POST.getlist(f"remove-{match.project.pk}"), facts))
 
 
 def _apply(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    matches = [_planned(match, request) for match in _matches(request, uploads.kept(request, PLACE))]
+    matches = _all_planned(request, _matches(request, uploads.kept(request, PLACE)))
     wanted = [match.plan for match in matches if match.plan and match.plan.can_apply]
     confirm = needs_confirming(request, [type_ for plan in wanted for type_ in plan.chosen])
     key = request.POST.get("upload", "")

@@ -18,6 +18,7 @@ from connectors.core.errors import PortalError, Refused
 from connectors.core.plan import Action, ActionKind, Plan
 from connectors.flows.connect import client_for
 from connectors.flows.plan import show_plan, stored_plan
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project, SyncRun
 from connectors.tasks import start_apply
 
@@ -35,6 +36,14 @@ class ActionRow:
     chips: list[Chip]
     waiting: Connector | None = None
     live: bool = False
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be applied, but for what the policies say: that is shown with a way on."""
+        text = self.action.problem
+        for note in self.action.policy:
+            text = text.replace(note.text, "")
+        return text.strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +114,16 @@ def shown(
     problem: str = "",
     connectors: Iterable[Connector] | None = None,
     runs: Mapping[int, SyncRun] | None = None,
+    facts: ScopeFacts | None = None,
 ) -> ShownPlan:
-    """The plan with what its table needs. `connectors` and `runs` are read here unless the caller has them."""
+    """The plan with what its table needs. `connectors`, `runs` and `facts` are read here unless the caller has them."""
+    facts = facts or ScopeFacts()
     if connectors is None:
         connectors = project.connectors.exclude(consent=Connector.Consent.NONE).defer("source")
     if runs is None:
         runs = open_applies([project])
     waiting = {row.integration_type_id: row for row in connectors if _is_waiting(row)}
-    rows = [_row(action, waiting.get(action.type)) for action in plan.actions] if plan else []
+    rows = [_row(action, waiting.get(action.type), facts) for action in plan.actions] if plan else []
     return ShownPlan(project, plan, rows, runs.get(project.pk), chosen, confirm, problem)
 
 
@@ -172,10 +183,10 @@ def _is_waiting(row: Connector) -> bool:
     return asked and row.last_set_scopes == row.scopes
 
 
-def _row(action: Action, waiting: Connector | None) -> ActionRow:
+def _row(action: Action, waiting: Connector | None, facts: ScopeFacts) -> ActionRow:
     live = action.kind == ActionKind.REMOVE_STRIPE and action.status_before != "sandbox"
     kept = action.scopes if action.kind == ActionKind.CONSENT else ()
-    found = chips(action.type, added=action.added, removed=action.removed, kept=kept)
+    found = chips(facts, action.type, added=action.added, removed=action.removed, kept=kept)
     return ActionRow(action, found, None if action.destructive else waiting, live)
 
 

@@ -15,6 +15,7 @@ from connectors.admin.pages.frame import CHANGE_PROJECT, MAX_IDS, actor_of, draw
 from connectors.admin.pages.plan import ShownPlan, needs_confirming, open_applies, plan_with, shown
 from connectors.core.errors import PortalError
 from connectors.flows.plan import stored_plans
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project, SyncRun
 from connectors.tasks import start_apply, start_sync
 
@@ -98,7 +99,7 @@ def _is_busy(projects: Sequence[Project]) -> HttpResponse:
 
 
 def _shown(projects: Sequence[Project], chosen: dict[int, list[str]], problems: dict[int, str]) -> list[ShownPlan]:
-    plans, runs = stored_plans(projects), open_applies(projects)
+    plans, runs, facts = stored_plans(projects), open_applies(projects), ScopeFacts()
     waiting: dict[int, list[Connector]] = {project.pk: [] for project in projects}
     for row in Connector.objects.filter(project__in=projects).exclude(consent=Connector.Consent.NONE).defer("source"):
         waiting[row.project_id].append(row)
@@ -110,6 +111,7 @@ def _shown(projects: Sequence[Project], chosen: dict[int, list[str]], problems: 
             problem=problems.get(project.pk, ""),
             connectors=waiting[project.pk],
             runs=runs,
+            facts=facts,
         )
         for project in projects
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
@@ -13,9 +13,11 @@ from django.urls import URLPattern, reverse
 from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, draw, require, route, visible
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.errors import PortalError, Refused
+from connectors.core.policy import PolicyNote
 from connectors.core.pull import PullChange
 from connectors.flows.connect import client_for
-from connectors.flows.pull import accept_pull, pull_fingerprint, show_pull, stored_pull
+from connectors.flows.pull import accept_pull, policy_notes, pull_fingerprint, show_pull, stored_pull
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project
 
 
@@ -26,6 +28,7 @@ class ChangeRow:
     change: PullChange
     chips: list[Chip]
     ticked: bool
+    policy: tuple[PolicyNote, ...] = ()
 
 
 def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
@@ -66,7 +69,8 @@ def _draw(
     problem: str = "",
     ticked: Collection[str] | None = None,
 ) -> HttpResponse:
-    changes = stored_pull(project)
+    changes, facts = stored_pull(project), ScopeFacts()
+    notes = policy_notes(project, changes)
     return draw(
         model_admin,
         request,
@@ -75,14 +79,14 @@ def _draw(
         original=project,
         project=project,
         problem=problem,
-        rows=[_row(change, ticked) for change in changes],
+        rows=[replace(_row(change, ticked, facts), policy=notes.get(change.type, ())) for change in changes],
         fingerprint=pull_fingerprint(changes),
         missing=sum(change.destructive for change in changes),
         may_change=request.user.has_perm(CHANGE_PROJECT),
     )
 
 
-def _row(change: PullChange, ticked: Collection[str] | None) -> ChangeRow:
+def _row(change: PullChange, ticked: Collection[str] | None, facts: ScopeFacts) -> ChangeRow:
     """Everything is ticked at first but what would take a connector out of the portal."""
     chosen = not change.destructive if ticked is None else change.type in ticked
-    return ChangeRow(change, chips(change.type, added=change.added, removed=change.removed), chosen)
+    return ChangeRow(change, chips(facts, change.type, added=change.added, removed=change.removed), chosen)

@@ -24,6 +24,7 @@ from connectors.admin.pages.frame import (
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.plan import ActionKind
 from connectors.flows.runs import cancel_run
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, SyncRun, SyncStep
 
 STEP_WORDS = {
@@ -119,18 +120,18 @@ def _context(request: HttpRequest, run: SyncRun) -> dict[str, Any]:
 
 def _steps(run: SyncRun) -> list[ShownStep]:
     """The recorded steps; before a worker has begun, what the plan says will be done."""
-    rows = list(run.steps.all())
+    rows, facts = list(run.steps.all()), ScopeFacts()
     if not rows:
         actions = run.plan.get("actions", []) if run.is_open else []
-        return [_planned(action, run.removals) for action in actions]
+        return [_planned(action, run.removals, facts) for action in actions]
     waits = {}
     if any(row.state == SyncStep.State.CONSENT for row in rows):
         waiting = Connector.objects.filter(project=run.project_id, consent__in=WAITS).defer("source")
         waits = {row.integration_type_id: row for row in waiting}
-    return [_shown(row, waits.get(row.type)) for row in rows]
+    return [_shown(row, waits.get(row.type), facts) for row in rows]
 
 
-def _shown(row: SyncStep, connector: Connector | None) -> ShownStep:
+def _shown(row: SyncStep, connector: Connector | None, facts: ScopeFacts) -> ShownStep:
     state, words, text = row.state, row.get_state_display(), row.message or row.reason
     if row.state == SyncStep.State.CONSENT and connector is None:
         state, words, text = SyncStep.State.DONE, "Settled since", "Set; the consent that it needed is settled."
@@ -142,23 +143,23 @@ def _shown(row: SyncStep, connector: Connector | None) -> ShownStep:
         words,
         text,
         row.duration.total_seconds() if row.duration else None,
-        _changed(row.type, before, after),
+        _changed(facts, row.type, before, after),
         connector if row.state == SyncStep.State.CONSENT else None,
     )
 
 
-def _changed(type_: str, before: list[str], after: list[str] | None) -> tuple[Chip, ...]:
+def _changed(facts: ScopeFacts, type_: str, before: list[str], after: list[str] | None) -> tuple[Chip, ...]:
     if after is None:
         return ()
     added = [scope for scope in after if scope not in before]
-    return tuple(chips(type_, added=added, removed=[scope for scope in before if scope not in after]))
+    return tuple(chips(facts, type_, added=added, removed=[scope for scope in before if scope not in after]))
 
 
-def _planned(action: dict[str, Any], removals: list[str]) -> ShownStep:
+def _planned(action: dict[str, Any], removals: list[str], facts: ScopeFacts) -> ShownStep:
     left_out = action.get("destructive") and action["type"] not in removals
     state = SyncStep.State.SKIPPED if left_out else SyncStep.State.PLANNED
     text = "Not removed: nobody ticked it." if left_out else action.get("reason", "")
-    changed = tuple(chips(action["type"], added=action.get("added", ()), removed=action.get("removed", ())))
+    changed = tuple(chips(facts, action["type"], added=action.get("added", ()), removed=action.get("removed", ())))
     return ShownStep(action["type"], _words(action["action"]), state, str(state.label), text, None, changed)
 
 

@@ -16,6 +16,7 @@
     ["write", "Create and change"],
     ["admin", "Administer"],
     ["offline", "Stay connected"],
+    ["", "Added by your team"],
   ];
   const MAXIMUM_SHOWN = 80;
 
@@ -205,6 +206,7 @@
       const text = make("span", "pc-grow");
       text.append(make("span", "pc-scopes__name", scope));
       if (entry) text.append(make("span", "pc-scopes__title", this.titleOf(entry, scope)));
+      if (entry?.note) text.append(make("span", "pc-scopes__title", `Your team: ${entry.note}`));
       const unknown = !entry && this.catalogue.length;
       if (unknown) {
         row.classList.add("pc-scopes__row--unknown");
@@ -212,7 +214,7 @@
       }
       const end = make("span", "pc-scopes__end");
       if (entry?.deprecated) end.append(make("span", "pc-badge pc-badge--small pc-badge--warning", "Deprecated"));
-      if (entry) end.append(pip(entry.sensitivity));
+      if (entry?.sensitivity) end.append(pip(entry.sensitivity));
       if (unknown) end.append(make("span", "pc-badge pc-badge--small pc-badge--warning", "Unknown"));
       end.append(this.removeButton(scope));
       row.append(text, end);
@@ -280,9 +282,10 @@
       const option = make("div", "pc-scopes__option");
       const text = make("span", "pc-grow");
       text.append(make("span", "pc-scopes__title", entry.title), make("span", "pc-scopes__name", entry.name));
+      if (entry.note) text.append(make("span", "pc-scopes__title", `Your team: ${entry.note}`));
       const end = make("span", "pc-scopes__end");
       if (entry.deprecated) end.append(make("span", "pc-badge pc-badge--small pc-badge--warning", "Deprecated"));
-      end.append(pip(entry.sensitivity));
+      if (entry.sensitivity) end.append(pip(entry.sensitivity));
       option.append(icon(chosen ? "check_box" : "check_box_outline_blank"), text, end);
       return this.asOption(option, entry.name, chosen);
     }
