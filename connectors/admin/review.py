@@ -124,7 +124,7 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
 
     @admin.display(description=_("What is reviewed"))
     def about_(self, row: ReviewCampaign) -> str:
-        return about(row)
+        return row.about[:1].upper() + row.about[1:]
 
     @admin.display(description=_("State"), ordering="state")
     def state_(self, row: ReviewCampaign) -> SafeString:
@@ -171,7 +171,7 @@ def overview(row: ReviewCampaign, request: HttpRequest) -> dict[str, Any]:
     """What the page shows above the form: how far the review is, by owner and project, and what can be done now."""
     found: dict[str, Any] = {
         "campaign": row,
-        "about": about(row),
+        "about": row.about,
         "state_badge": state_badge(row, timezone.now()),
         "mails": mails(),
     }
@@ -190,14 +190,6 @@ def overview(row: ReviewCampaign, request: HttpRequest) -> dict[str, Any]:
         "to_plan": sum(one.waiting + one.failed for one in plans_of(row)),
         "notices": list(row.notices.select_related("user").exclude(mailed_at=None)[:LINES]),
     }
-
-
-def about(row: ReviewCampaign) -> str:
-    """`Acme · Production · sensitivity from high`; "Everything" without any choice."""
-    parts = [row.workspace.name if row.workspace else "", row.get_environment_display() if row.environment else ""]
-    if row.min_sensitivity is not None:
-        parts.append(f"sensitivity from {row.get_min_sensitivity_display().lower()}")
-    return " · ".join(part for part in parts if part) or str(_("Everything"))
 
 
 def state_badge(row: ReviewCampaign, now: dt.datetime) -> SafeString:

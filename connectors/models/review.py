@@ -104,6 +104,16 @@ class ReviewCampaign(models.Model):
         return self.state == self.State.OPEN and self.due_at <= now
 
     @property
+    def about(self) -> str:
+        """What is reviewed, in words: `Acme · Production · sensitivity from high`, or “everything”."""
+        parts = [self.workspace.name if self.workspace else ""]
+        if self.environment:
+            parts.append(str(self.get_environment_display()))
+        if self.min_sensitivity is not None:
+            parts.append(f"sensitivity from {str(self.get_min_sensitivity_display()).lower()}")
+        return " · ".join(part for part in parts if part) or "everything in the ledger"
+
+    @property
     def undecided_count(self) -> int:
         """Scopes that nobody has decided on."""
         return self.item_count - self.decided_count

@@ -6,13 +6,16 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
+from connectors.admin.pages.download import answer, asked_for
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, actor_of, draw, require, route, visible
 from connectors.core.errors import PortalError
+from connectors.flows.reports import review_table
 from connectors.flows.review_mail import mails
 from connectors.flows.review_plan import AT_ONCE, Carried, carry_out, plans_of
 from connectors.flows.review_snapshot import verify
@@ -121,9 +124,15 @@ def close_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
 
 
 def evidence_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
-    """Every frozen row with its decision. `?verify=1` compares the rows with their fingerprint."""
+    """Every frozen row with its decision. `?verify=1` compares them with the fingerprint, `?download=` takes all."""
     campaign = visible(model_admin, request, ReviewCampaign.objects.select_related("workspace"), object_id)
     items = ReviewItem.objects.visible_to(request.user).filter(campaign=campaign).order_by("pk")
+    kind = asked_for(request)
+    if kind and campaign.state != ReviewCampaign.State.DRAFT:
+        # Evidence is the whole of a review or none: a part of it would not give its fingerprint.
+        if items.count() != campaign.items.count():
+            raise PermissionDenied
+        return answer(request, review_table(campaign, campaign.about), kind, target=campaign)
     page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
     return draw(
         model_admin,
