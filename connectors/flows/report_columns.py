@@ -173,6 +173,19 @@ FINDINGS = (
     Column("exception_owner", "Exception's owner", "Who answers for the exception."),
     Column("since", "Since (UTC)", "Since when the rule has been broken."),
 )
+AUDIT = (
+    _PROJECT,
+    _ENVIRONMENT,
+    Column("type", "Type", "The connector's integration type. Empty: it is about the whole project."),
+    Column("action", "Kind", "drift, policy (a rule is broken), policy-warn (one that only warns) or unknown."),
+    Column("word", "Finding", "The verdict (missing, excess, drift, unknowable), the rule's effect, or unknown."),
+    Column("scopes", "Scopes", "The scopes that it is about. Empty: it is about the whole connector or project."),
+    Column("sensitivity", "Sensitivity", "The gravest among them: low, medium, high or critical. Empty: not judged."),
+    Column("policy", "Policy", "The name of the rule that is broken. Empty: it is about no rule."),
+    _ACCOUNT,
+    Column("since", "Since (UTC)", "Since when the scope has been listed, or the rule been broken. Empty: not known."),
+    Column("reason", "Reason", "What is wrong, in words."),
+)
 
 REPORTS: Mapping[str, tuple[Column, ...]] = {
     "ledger": LEDGER,
@@ -184,5 +197,6 @@ REPORTS: Mapping[str, tuple[Column, ...]] = {
     "connector-timeline": CHANGES,
     "access-review": REVIEW,
     "policy-findings": FINDINGS,
+    "audit": AUDIT,
 }
 """Every report by its name."""

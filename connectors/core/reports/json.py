@@ -24,14 +24,15 @@ def write_json(table: Table, file: IO[bytes], made: Made) -> int:
     keys, count = [column.key for column in table.columns], 0
     file.write(f'{json.dumps(head, indent=2)[:-2]},\n  "rows": ['.encode())
     for row in table.rows:
-        line = json.dumps(dict(zip(keys, map(_value, row), strict=True)))
+        line = json.dumps(dict(zip(keys, map(value_of, row), strict=True)))
         file.write(f"{',' if count else ''}\n    {line}".encode())
         count += 1
     file.write(b"\n  ]\n}\n" if count else b"]\n}\n")
     return count
 
 
-def _value(cell: Cell) -> Any:
+def value_of(cell: Cell) -> Any:
+    """The cell as JSON has it: lists as lists, times as texts."""
     if cell is None or isinstance(cell, str | int):
         return cell
     return list(cell) if isinstance(cell, tuple) else utc_text(cell)
