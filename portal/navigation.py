@@ -91,6 +91,7 @@ SECTIONS: dict[str, list[Page]] = {
     ],
     "Scopes": [
         Page("Scope ledger", "account_tree", "connectors.ledgerentry"),
+        Page("History", "history", "connectors.ledgerentry", "history"),
         Page("Policies", "gavel", "connectors.policyrule"),
         Page("Exceptions", "rule", "connectors.policyexception"),
         Page("Access reviews", "fact_check", "connectors.reviewcampaign"),

@@ -19,6 +19,8 @@ from connectors.admin.pages import (
     discover,
     export_files,
     forecast,
+    history_changes,
+    history_state,
     import_files,
     import_many,
     ledger_connector,
@@ -37,15 +39,16 @@ from connectors.admin.pages import (
     run,
     saved_views,
     scope_facts,
+    timeline,
     token,
 )
 
 _MODULES = {
     "cataloguescope": (scope_facts,),
     "project": (plan, plan_many, pull, import_files, import_many, export_files, consents, ledger_project),
-    "connector": (consent, desk, ledger_connector),
+    "connector": (consent, desk, ledger_connector, timeline),
     "integrationtype": (oauth_support,),
-    "ledgerentry": (ledger_groups, saved_views),
+    "ledgerentry": (ledger_groups, saved_views, history_state, history_changes),
     "oauthclient": (oauth_client,),
     "reviewcampaign": (review, review_decide),
     "policyexception": (policy_exception,),
