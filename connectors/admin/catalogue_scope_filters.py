@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
@@ -102,9 +103,10 @@ class HarmFilter(DropdownFilter):  # type: ignore[misc]
 
     def queryset(self, request: HttpRequest, queryset: Scopes) -> Scopes:
         value = (self.value() or "").upper()
+        judged = queryset.alias(counts=Coalesce("team_sensitivity", "sensitivity"))
         if value == "UNKNOWN":
-            return queryset.filter(level=None)
-        return queryset.filter(level=Sensitivity[value]) if value in Sensitivity.names else queryset
+            return judged.filter(counts=None)
+        return judged.filter(counts=Sensitivity[value]) if value in Sensitivity.names else queryset
 
 
 class TeamFilter(DropdownFilter):  # type: ignore[misc]

@@ -13,24 +13,35 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from connectors.core.catalog import load_catalog
 from connectors.core.scopes import tidy
+from connectors.flows.scope_facts import ScopeFacts
 from connectors.models.project import validate_tags
 from connectors.models.workspace import validate_domains
 
 
 def catalogue_of(type_: str) -> list[dict[str, Any]]:
-    """The scopes that the picker offers for a type, the least sensitive first."""
-    offered = sorted(load_catalog().scopes_for(type_), key=lambda scope: scope.sensitivity.rank)
-    return [
-        {
-            "name": scope.name,
-            "title": scope.title,
-            "sensitivity": scope.sensitivity.value,
-            "access": scope.access.value,
-            "deprecated": scope.deprecated,
-            "aliases": list(scope.aliases),
-        }
-        for scope in offered
+    """The scopes that the picker offers for a type, the least sensitive first; last those that the team has added."""
+    facts, offered = ScopeFacts(), load_catalog().scopes_for(type_)
+    shipped = [
+        _offer(
+            facts, type_, scope.name, access=scope.access.value, deprecated=scope.deprecated, aliases=[*scope.aliases]
+        )
+        for scope in sorted(offered, key=lambda scope: facts.sensitivity(type_, scope.name) or 0)
     ]
+    return [*shipped, *(_offer(facts, type_, name) for name in facts.added(type_))]
+
+
+def _offer(facts: ScopeFacts, type_: str, name: str, **known: Any) -> dict[str, Any]:
+    level = facts.sensitivity(type_, name)
+    return {
+        "name": name,
+        "title": facts.title(type_, name) or name,
+        "note": facts.note(type_, name),
+        "sensitivity": "" if level is None else level.name.lower(),
+        "access": "",
+        "deprecated": False,
+        "aliases": [],
+        **known,
+    }
 
 
 class ScopesWidget(forms.Textarea):
