@@ -56,14 +56,21 @@ class Group:
 def groups_of(entries: QuerySet[LedgerEntry], by: By, start: int = 0, limit: int | None = None) -> list[Group]:
     """The groups among these entries from place `start` on, what does most harm and is most widespread first.
 
-    One query that groups; for accounts and people another one, for the types of the groups that are given back.
+    One query finds which groups these are, one counts what is in them; counting is dear, so it leaves the others out.
+    For accounts and people another one reads the types.
     """
     keys = KEYS[by]
-    rows = entries.order_by().values(*keys).annotate(**_figures(by))
-    rows = rows.order_by(F("gravest").desc(nulls_last=True), "-connectors_", *keys)
-    found = list(rows[start : None if limit is None else start + limit])
-    types = {} if by == By.SCOPE else _types(entries, keys[0], [str(row[keys[0]]) for row in found])
-    return [_group(row, keys, types) for row in found]
+    rows = entries.order_by().values(*keys)
+    ranked = rows.annotate(gravest=Max("sensitivity"), entries_=Count("pk"))
+    ranked = ranked.order_by(F("gravest").desc(nulls_last=True), "-entries_", *keys)
+    chosen = list(ranked[start : None if limit is None else start + limit])
+    names = [str(row[keys[-1]]) for row in chosen]
+    if limit is not None:
+        rows = rows.filter(**{f"{keys[-1]}__in": names})
+    figures = {tuple(row[key] for key in keys): row for row in rows.annotate(**_figures(by))}
+    types = {} if by == By.SCOPE else _types(entries, keys[-1], names)
+    found = ({**row, **figures.get(tuple(row[key] for key in keys), {})} for row in chosen)
+    return [_group(row, keys, types) for row in found if "rank" in row]
 
 
 def _figures(by: By) -> dict[str, Any]:
@@ -71,14 +78,12 @@ def _figures(by: By) -> dict[str, Any]:
     connectors = Count("pk") if by == By.SCOPE else Count("connector", distinct=True)
     ranks = [When(verdict=verdict.value, then=Value(verdict.rank)) for verdict in Verdict]
     return {
-        "entries_": Count("pk"),
         "holding_": Count("pk", filter=HOLDING),
         "differing_": Count("pk", filter=Q(differs=True)),
         "connectors_": connectors,
         "projects_": Count("project", distinct=True),
         "accounts_": Count("account", distinct=True, filter=~Q(account="")),
         "scopes_": Value(1) if by == By.SCOPE else Count("scope", distinct=True),
-        "gravest": Max("sensitivity"),
         "rank": Max(Case(*ranks, default=Value(0), output_field=IntegerField())),
     }
 

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.django_db
 
 PATH = "/admin/connectors/ledgerentry/"
 READ, SEND = "https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.send"
-QUERIES = 8
-"""Session, user, the sidebar's three counts, saved views, connectors that wait, and the groups."""
+QUERIES = 9
+"""Session, user, the sidebar's three counts, saved views, connectors that wait, which groups there are,
+and what is in them."""
 
 
 @pytest.fixture

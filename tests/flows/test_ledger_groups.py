@@ -79,7 +79,7 @@ def test_groups_come_in_parts(fleet: None) -> None:
     assert groups_of(LedgerEntry.objects.all(), By.SCOPE, 2, 2) == every[2:]
 
 
-@pytest.mark.parametrize(("by", "queries"), [(By.SCOPE, 1), (By.ACCOUNT, 2), (By.PERSON, 2)])
+@pytest.mark.parametrize(("by", "queries"), [(By.SCOPE, 2), (By.ACCOUNT, 3), (By.PERSON, 3)])
 def test_groups_cost_the_same_whatever_the_number(by: By, queries: int) -> None:
     make_fleet(200, 3)
     keep_ledger()
