@@ -22,6 +22,8 @@ from connectors.models import (
     Incident,
     IntegrationType,
     OAuthClient,
+    PolicyException,
+    PolicyRule,
     Project,
     ScopePeriod,
     Sealed,
@@ -186,3 +188,16 @@ def make_route(name: str = "", *, url: str = "", emails: Iterable[str] = (), **v
     return AlertRoute.objects.create(
         name=name or f"Route {next(_numbers)}", emails=list(emails) or ["ops@example.com"], **values
     )
+
+
+def make_rule(name: str = "", **values: Any) -> PolicyRule:
+    """A rule in force that blocks whatever the values say; a rule without conditions means every scope."""
+    values = {"effect": PolicyRule.Effect.BLOCK, "is_enabled": True, **values}
+    return PolicyRule.objects.create(name=name or f"Rule {next(_numbers)}", **values)
+
+
+def make_exception(rule: PolicyRule, project: Project, **values: Any) -> PolicyException:
+    """A granted exception from the rule in this project, for a month, that somebody else asked for."""
+    values = {"state": PolicyException.State.GRANTED, "expires_at": timezone.now() + dt.timedelta(days=30), **values}
+    values = {"reason": "The importer is being rebuilt.", "owner_label": "ann", "requested_by_label": "ann", **values}
+    return PolicyException.objects.create(rule=rule, project=project, **values)

@@ -66,11 +66,20 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
     fieldsets = [
         (
             None,
-            {"fields": ["name", "slug", "workspace", "app_id", "environment", "tags", "owner", "connectors_dir"]},
-        ),
-        (
-            None,
-            {"fields": ["notes", "version"]},
+            {
+                "fields": [
+                    "name",
+                    "slug",
+                    "workspace",
+                    "app_id",
+                    "environment",
+                    "tags",
+                    "owner",
+                    "connectors_dir",
+                    "notes",
+                    "version",
+                ]
+            },
         ),
     ]
     empty_icon = "deployed_code"
