@@ -95,6 +95,8 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Policies", "gavel", "connectors.policyrule"),
         Page("Exceptions", "rule", "connectors.policyexception"),
         Page("Access reviews", "fact_check", "connectors.reviewcampaign"),
+        Page("Incidents", "notifications_active", "connectors.incident"),
+        Page("Alert routes", "alt_route", "connectors.alertroute"),
     ],
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),

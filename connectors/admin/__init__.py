@@ -4,6 +4,7 @@ Django registers the admins by importing this package.
 """
 
 from connectors.admin import (
+    alert,
     catalogue_scope,
     connector,
     consent_link,
@@ -21,6 +22,7 @@ from connectors.admin import (
 )
 
 __all__ = [
+    "alert",
     "catalogue_scope",
     "connector",
     "consent_link",

@@ -26,8 +26,10 @@ from tests.factories import (
     keep_ledger,
     make_connector,
     make_consent_link,
+    make_incident,
     make_oauth_client,
     make_project,
+    make_route,
     make_token,
     make_type,
     make_user,
@@ -36,7 +38,7 @@ from tests.factories import (
 
 OURS = [found for found in admin.site._registry.values() if isinstance(found, PortalAdmin)]
 NAMES = [str(found.opts.model_name) for found in OURS]
-EDITABLE = ("workspace", "project", "connector", "oauthclient")
+EDITABLE = ("workspace", "project", "connector", "oauthclient", "alertroute")
 WITHOUT_ROW = ("catalogue", "oauth_support", "scopes", "accounts", "people")
 """Pages that are about all rows."""
 SECRET = b"Zebra"
@@ -66,6 +68,7 @@ def pages() -> Iterator[Page]:
     yield Page("oauth_support", "integrationtype", "view")
     yield from (Page(name, "ledgerentry", "view") for name in ("scopes", "accounts", "people"))
     yield Page("check", "oauthclient", "change", "post")
+    yield from (Page(name, "alertroute", "change", "post") for name in ("test", "secret"))
     yield Page("withdraw", "consentlink", "change", "post")
     yield Page("sync", "project", "change", "post")
     yield from (Page(name, "token", "change", "post") for name in ("refresh", "introspect", "revoke"))
@@ -99,6 +102,8 @@ def rows(db: None) -> dict[str, Model]:
         "oauthclient": client,
         "token": make_token(connector, oauth_client=client, account=word),
         "consentlink": make_consent_link(connector, oauth_client=client, note=word),
+        "incident": make_incident(title=word, workspace=workspace, project=project, connector=connector),
+        "alertroute": make_route(word, emails=[f"{word}@example.com"]),
     }
     keep_ledger(connector)
     made["ledgerentry"] = LedgerEntry.objects.get()
@@ -141,7 +146,7 @@ def allowed(*codenames: str) -> User:
 
 def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
     tables = {"workspace", "project", "connector", "integrationtype", "syncrun", "event", "oauthclient", "token"}
-    assert set(NAMES) == tables | {"consentlink", "ledgerentry"}
+    assert set(NAMES) == tables | {"consentlink", "ledgerentry", "incident", "alertroute"}
     assert all(isinstance(found.model._default_manager.all(), VisibleQuerySet) for found in OURS)
 
 
@@ -313,6 +318,7 @@ def test_a_filter_names_no_row_that_one_may_not_see(
         "event": {"project__id__exact": rows["project"].pk},
         "oauthclient": {"workspace__id__exact": rows["workspace"].pk},
         "consentlink": {"connector__project__id__exact": rows["project"].pk},
+        "incident": {"workspace__id__exact": rows["workspace"].pk, "project__id__exact": rows["project"].pk},
         "ledgerentry": {
             "project__workspace__id__exact": rows["workspace"].pk,
             "project__id__exact": rows["project"].pk,

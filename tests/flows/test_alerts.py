@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -209,7 +210,7 @@ def test_a_first_start_with_thousands_of_incidents_is_one_message(receiver: Webh
 
 # --- Quiet hours ------------------------------------------------------------------------------------------------
 
-NIGHT = {"quiet_from": dt.time(22), "quiet_until": dt.time(7), "quiet_timezone": "Europe/Berlin"}
+NIGHT: dict[str, Any] = {"quiet_from": dt.time(22), "quiet_until": dt.time(7), "quiet_timezone": "Europe/Berlin"}
 AT_NIGHT = dt.datetime(2030, 3, 5, 23, tzinfo=dt.UTC)
 IN_THE_MORNING = dt.datetime(2030, 3, 6, 6, tzinfo=dt.UTC)
 

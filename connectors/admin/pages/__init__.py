@@ -12,6 +12,7 @@ from django.contrib.admin import ModelAdmin
 from django.urls import URLPattern
 
 from connectors.admin.pages import (
+    alert_route,
     consent,
     consents,
     desk,
@@ -44,6 +45,7 @@ from connectors.admin.pages import (
 )
 
 _MODULES = {
+    "alertroute": (alert_route,),
     "cataloguescope": (scope_facts,),
     "project": (plan, plan_many, pull, import_files, import_many, export_files, consents, ledger_project),
     "connector": (consent, desk, ledger_connector, timeline),
