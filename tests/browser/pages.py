@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector, OAuthClient
+from connectors.models import Connector, OAuthClient, ReviewCampaign
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -67,6 +67,11 @@ def _of_link(page: str, link: str) -> Callable[[Scene], str]:
     return lambda scene: reverse(f"consent_link_{page}", args=[scene.links[link]])
 
 
+def _of_review(page: str, query: str = "", *, draft: bool = False) -> Callable[[Scene], str]:
+    rows = ReviewCampaign.objects.filter(state="draft" if draft else "open")
+    return lambda scene: reverse(f"admin:connectors_reviewcampaign_{page}", args=[rows.all()[0].pk]) + query
+
+
 EXTRA: list[Look] = [
     Look("dashboard", lambda scene: "/admin/"),
     Look("login", lambda scene: "/accounts/login/", anonymous=True),
@@ -82,6 +87,10 @@ EXTRA: list[Look] = [
     Look("consent-done", _of_link("result", "done")),
     Look("consent-fewer", _of_link("result", "fewer")),
     Look("consent-withdrawn", lambda scene: "/consent/over/withdrawn/", anonymous=True, status=410),
+    Look("reviewcampaign-draft", _of_review("change", draft=True)),
+    Look("reviewcampaign-open-draft", _of_review("open", draft=True)),
+    Look("reviewcampaign-decide-all", _of_review("decide", "?owner=all&show=all")),
+    Look("reviewcampaign-verified", _of_review("evidence", "?verify=1")),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]

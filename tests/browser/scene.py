@@ -12,15 +12,21 @@ from django.utils import timezone
 
 from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.base44.emulator import Emulator
+from connectors.flows import review_plan
 from connectors.flows.catalogue import load_catalogue
 from connectors.flows.events import record_event
+from connectors.flows.review_choices import narrower_than
+from connectors.flows.reviews import Ruling, decide, open_review
 from connectors.models import (
     Authorisation,
     Connector,
     ConsentLink,
     IntegrationType,
+    LedgerEntry,
     OAuthClient,
     Project,
+    ReviewCampaign,
+    ReviewNotice,
     SavedView,
     SyncRun,
     SyncStep,
@@ -115,6 +121,7 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
     _events(ada)
     _ledger(admin, now)
+    scene.examples[ReviewCampaign] = _review(ada, now).pk
     return scene
 
 
@@ -348,6 +355,30 @@ def _ledger(admin: User, now: dt.datetime) -> None:
     Connector.objects.filter(project__slug="release-notes", integration_type="notion").update(ledger_at=None)
     SavedView.objects.create(name="Critical and differing", query="sensitivity=high&verdict=differs", owner=admin)
     SavedView.objects.create(name="Who can send mail", page="scopes", query="q=send+mail", owner=admin, is_shared=True)
+
+
+def _review(ada: Actor, now: dt.datetime) -> ReviewCampaign:
+    """An open access review with a decision of each kind, one that failed, and a draft of another."""
+    bob = factories.make_user("bob", staff=True)
+    Project.objects.filter(workspace__name="Northwind").update(owner=ada.user_id)
+    Project.objects.filter(workspace__name="Acme Labs").update(owner=bob)
+    late = list(Connector.objects.without_ledger().values_list("pk", flat=True))
+    due = now + dt.timedelta(days=14)
+    review = ReviewCampaign.objects.create(
+        name="Access review, autumn 2026", due_at=due, instructions="Look for mail that no app sends any more."
+    )
+    open_review(review, LedgerEntry.objects.all(), ada, now=now - dt.timedelta(days=3))
+    Connector.objects.filter(pk__in=late).update(ledger_at=None)
+    rows = list(review.items.filter(project__slug="support-desk").order_by("type_slug", "scope"))
+    for place, row in enumerate(rows[::3]):
+        narrower = narrower_than(row.type_slug, row.scope).all
+        decision = ("keep", "narrow" if narrower else "keep", "remove")[place % 3]
+        ruling = Ruling(decision, "Checked with the support team.", narrower[0].name if decision == "narrow" else "")
+        decide(review, [row.pk], ruling, ada, now=now - dt.timedelta(hours=place))
+    review.items.filter(decision="remove").update(outcome="failed", outcome_note=review_plan.ONLY_GRANTED)
+    ReviewNotice.objects.create(campaign=review, user=bob, kind="reminder", mailed_at=now, count=2)
+    ReviewCampaign.objects.create(name="Production only", environment="production", due_at=due)
+    return review
 
 
 def _events(actor: Actor) -> None:
