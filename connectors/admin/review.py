@@ -87,7 +87,7 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
     empty_icon = "fact_check"
     empty_title = _("No access reviews yet")
     empty_text = _(
-        "A review takes down what every connector may do today and asks the owner of each project to keep, narrow or "
+        "A review records what every connector may do today and asks the owner of each project to keep, narrow or "
         "remove it, with a reason. What they answer is kept as evidence."
     )
 
