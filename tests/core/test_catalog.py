@@ -170,11 +170,6 @@ def test_what_no_page_was_read_for_is_never_called_sure(catalog: Catalog) -> Non
     assert {info.confidence for info in infos if "eneral knowledge" in (info.source or "")} == {"low"}
 
 
-def test_a_providers_habits_are_told_in_words(catalog: Catalog) -> None:
-    assert catalog.notes("github").startswith("Space-separated in requests")
-    assert (catalog.notes("stripe"), catalog.notes("google_photos")) == ("", "")
-
-
 @pytest.mark.parametrize(
     "slip", [{"sensitivty": "low"}, {"sensitivity": "mild"}, {"types": "slack"}, {"confidence": "sure"}]
 )

@@ -60,7 +60,6 @@ class Catalog:
     def __init__(self, directory: Path = DATA) -> None:
         self._directory = directory
         self._names: dict[str, Mapping[str, ScopeInfo]] = {}
-        self._notes: dict[str, str] = {}
         found = TypeAdapter(dict[str, IntegrationTypeInfo]).validate_json((directory / "providers.json").read_bytes())
         self.types: Mapping[str, IntegrationTypeInfo] = MappingProxyType(
             {slug: replace(info, slug=slug) for slug, info in found.items()}
@@ -91,21 +90,13 @@ class Catalog:
         known = self._by_name(type_)
         return tuple(info for name, info in known.items() if name == info.name)
 
-    def notes(self, type_: str) -> str:
-        """What is known of how this type's provider treats scopes, in sentences; "" for an unknown type."""
-        self._by_name(type_)
-        info = self.types.get(type_)
-        return self._notes.get(info.provider, "") if info else ""
-
     def _by_name(self, type_: str) -> Mapping[str, ScopeInfo]:
         """Scopes of the type's provider by name and by alias."""
         info = self.types.get(type_)
         if info is None:
             return {}
         if info.provider not in self._names:
-            file = _read(self._directory / "scopes" / f"{info.provider}.json")
-            self._names[info.provider] = _index(file) if file else {}
-            self._notes[info.provider] = file.notes if file else ""
+            self._names[info.provider] = _index(self._directory / "scopes" / f"{info.provider}.json")
         return self._names[info.provider]
 
 
@@ -120,12 +111,10 @@ def _scopes_adapter() -> TypeAdapter[ProviderScopes]:
     return TypeAdapter(ProviderScopes)
 
 
-def _read(path: Path) -> ProviderScopes | None:
-    # stripe has no scopes and no file
-    return _scopes_adapter().validate_json(path.read_bytes()) if path.exists() else None
-
-
-def _index(file: ProviderScopes) -> Mapping[str, ScopeInfo]:
+def _index(path: Path) -> Mapping[str, ScopeInfo]:
+    if not path.exists():  # stripe has no scopes and no file
+        return {}
+    file = _scopes_adapter().validate_json(path.read_bytes())
     found = [
         replace(info, source=info.source or file.source, confidence=info.confidence or file.confidence)
         for info in file.scopes
