@@ -108,6 +108,13 @@ def welcome(place: DemoPlace, password: str | None) -> str:
      Google (demo stand-in). Under Tokens, see the worker refresh it each minute.
   6. As the account's owner, take consent back at {place.emulator_url}/provider,
      and find it on the Consent desk two minutes later. See the Forecast, too.
+  7. Scopes, Scope ledger: what differs between file, declaration, Base44 and
+     token, who can send mail as you, and what it was three weeks ago.
+  8. Policies: rehearse the one that is not in force. Give insights a gmail
+     connector with gmail.readonly, and see what stops you.
+  9. Access reviews: decide on your scopes, carry the decisions out.
+  10. Incidents: what was sent is in {place.mail_dir}
+      and at {place.emulator_url}/webhooks
 
   The shell, in another terminal (DEBUG=1 uses the demo's own keys):
      DEBUG=1 .venv/bin/python manage.py plan_connectors --all

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,11 +18,13 @@ from connectors.core.oauth import inspect
 from connectors.core.oauth.answer_check import CallbackAnswer
 from connectors.core.oauth.profile import Registration
 from connectors.flows.authorise import Wish, claim, depart, finish
+from connectors.flows.declare import declare
 from connectors.flows.oauth_clients import check_client, redirect_uri_of, registration_of, save_client
 from connectors.flows.refresh import refresh_now
 from connectors.models import Authorisation, Connector, OAuthClient, Token
 from connectors.oauth.provider import Return, departure
 from connectors.oauth.start import client_for_trip
+from portal.demo.past import days_ago
 from portal.demo.place import DemoPlace
 from portal.demo.stand_in import StandIn
 
@@ -32,6 +33,7 @@ TESTING_DAYS, TESTED_FOR = 7, 5
 """Google ends an app's tokens after seven days in testing mode; the sample has used up five of them."""
 
 OWNER, SUPPORT, FINANCE = "admin@acme.example", "support@acme.example", "finance@acme.example"
+BROADER = "https://www.googleapis.com/auth/gmail.modify"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -148,21 +150,36 @@ class Seeder:
 def _fresh_and_ended(seeder: Seeder, sample: Sample) -> None:
     """One token that the worker keeps fresh, and one whose owner took consent back at the provider."""
     row = seeder.add(sample)
-    seeder.authorise(row, "storefront", "gmail", OWNER)
-    if token := seeder.authorise(row, "helpdesk", "gmail", SUPPORT):
+    _once_wider(seeder, row)
+    with days_ago(20):
+        token = seeder.authorise(row, "helpdesk", "gmail", SUPPORT)
+    if token:
         client = client_for_trip(row, token.connector, token.redirect_uri)
         refresh_token = SecretStr(token.refresh_token.reveal())
         inspect.revoke(client.profile, client.registration, SecretStr(token.access_token.reveal()), refresh_token)
         refresh_now(token, seeder.actor)  # how the portal comes to know of it
 
 
+def _once_wider(seeder: Seeder, row: OAuthClient) -> None:
+    """A token that can do more than is declared: it was authorised while somebody tried out a broader scope."""
+    rows = Connector.objects.select_related("project").filter(project__slug="storefront", integration_type="gmail")
+    connector = rows.filter(is_declared=True).first()
+    if connector is None:
+        return
+    scopes, config = connector.scopes, connector.connection_config
+    with days_ago(30):
+        declare(connector.project, "gmail", [*scopes, BROADER], config, seeder.actor)
+        seeder.authorise(row, "storefront", "gmail", OWNER)
+    with days_ago(28):
+        declare(connector.project, "gmail", scopes, config, seeder.actor)
+
+
 def _in_testing(seeder: Seeder, sample: Sample) -> None:
     """A token of five days ago, whose client is still in testing mode: two days are left."""
     row = seeder.add(sample)
     seeder.register(row, refresh_life=(TESTING_DAYS - TESTED_FOR) * DAY)
-    if token := seeder.authorise(row, "insights", "googlesheets", FINANCE):
-        past = token.authorised_at - dt.timedelta(days=TESTED_FOR)
-        Token.objects.filter(pk=token.pk).update(authorised_at=past)
+    with days_ago(TESTED_FOR):
+        seeder.authorise(row, "insights", "googlesheets", FINANCE)
     seeder.register(row, refresh_life=TESTING_DAYS * DAY)
 
 

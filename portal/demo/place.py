@@ -8,6 +8,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from connectors.core.errors import Refused
 from portal.supervisor import Program
@@ -51,6 +52,11 @@ class DemoPlace:
     def token_file(self) -> Path:
         """The access token that the emulator accepts."""
         return self.data_dir / "demo" / "token"
+
+    @property
+    def mail_dir(self) -> Path:
+        """Where the demo's e-mails end up, one file each."""
+        return self.data_dir.absolute() / "demo" / "mail"
 
     @property
     def emulator_state(self) -> Path:
@@ -108,13 +114,27 @@ def emulator_command(place: DemoPlace) -> tuple[str, ...]:
 
 
 def environment(place: DemoPlace) -> dict[str, str]:
-    """The environment of the demo's programs: the caller's, with plain HTTP and Base44 replaced by the emulator."""
-    return os.environ | {
-        "DEBUG": "on",
-        "PORTAL_DATA_DIR": str(place.data_dir),
-        "BASE44_API_URL": place.emulator_url,
-        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
-        "PYTHONUNBUFFERED": "1",
-        # Celery warns that DEBUG makes it grow; the demo is short-lived.
-        "PYTHONWARNINGS": "ignore",
+    """The environment of the demo's programs: the caller's, with plain HTTP and Base44 replaced by the emulator.
+
+    Unless the caller says otherwise mail goes to files, and webhooks may be sent to the emulator.
+    """
+    mail = {"EMAIL_URL": os.environ.get("EMAIL_URL") or f"filemail:///{quote(str(place.mail_dir))}"}
+    hosts = {
+        "ALERT_ALLOWED_PRIVATE_HOSTS": os.environ.get("ALERT_ALLOWED_PRIVATE_HOSTS")
+        or urlsplit(place.emulator_url).hostname
+        or ""
     }
+    return (
+        os.environ
+        | mail
+        | hosts
+        | {
+            "DEBUG": "on",
+            "PORTAL_DATA_DIR": str(place.data_dir),
+            "BASE44_API_URL": place.emulator_url,
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+            "PYTHONUNBUFFERED": "1",
+            # Celery warns that DEBUG makes it grow; the demo is short-lived.
+            "PYTHONWARNINGS": "ignore",
+        }
+    )

@@ -1,16 +1,19 @@
-"""Fill an empty portal: login, workspace at the emulator, sample projects with files, a first sync, OAuth tokens."""
+"""Fill an empty portal: login, workspace at the emulator, projects with files, syncs, tokens, a past, policies."""
 
 from __future__ import annotations
 
 import io
 import secrets
+from contextlib import nullcontext
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from connectors.core.errors import Refused
 from connectors.models import Project, Workspace
+from portal.demo import ledger_samples
 from portal.demo.oauth_samples import seed_oauth
+from portal.demo.past import days_ago
 from portal.demo.place import PROJECTS, DemoPlace
 from portal.secret_files import read_or_create
 
@@ -18,6 +21,8 @@ LOGIN = "admin"
 WORKSPACE = "Demo workspace"
 SAMPLES = {"storefront": "production", "helpdesk": "staging", "insights": "development"}
 """The sample projects' environments; folders of these names lie in `projects/`, apps `demo-...` in the emulator."""
+FIRST_SEEN = 42
+"""Days since which the samples have been in the portal, as far as its pages tell."""
 
 
 def require_demo_database() -> None:
@@ -51,12 +56,24 @@ def seed(place: DemoPlace) -> None:
     elif workspace.api_url != place.emulator_url:  # started with another EMULATOR_PORT this time
         workspace.api_url = place.emulator_url
         workspace.save(update_fields=["api_url"])
+    is_new = not Project.objects.filter(slug__in=SAMPLES).exists()
+    with days_ago(FIRST_SEEN) if is_new else nullcontext():
+        if is_new:
+            ledger_samples.prepare_base44(place)
+        _projects()
+        _quietly("sync_projects", all=True)
+    seed_oauth(place, LOGIN)
+    if is_new:
+        ledger_samples.tell_story(place, LOGIN)
+    ledger_samples.seed_rules(place, LOGIN)
+
+
+def _projects() -> None:
     for slug, environment in SAMPLES.items():
         if not Project.objects.filter(slug=slug).exists():
             _quietly("add_project", slug, workspace=WORKSPACE, app_id=f"demo-{slug}", environment=environment)
             _quietly("import_connectors", str(PROJECTS / slug), project=slug)
-    _quietly("sync_projects", all=True)
-    seed_oauth(place, LOGIN)
+    ledger_samples.seed_people(LOGIN)
 
 
 def _quietly(command: str, *arguments: str, **options: object) -> None:

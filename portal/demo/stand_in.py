@@ -1,4 +1,4 @@
-"""The emulator's OAuth provider, as the demo arranges it: clients are registered, and somebody gives consent."""
+"""The emulator, as the demo arranges it: what Base44 has changes, clients are registered, somebody gives consent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACCESS_LIFE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """The provider of the emulator at `emulator_url`, such as `http://127.0.0.1:8044`."""
+    """The emulator at `emulator_url`, such as `http://127.0.0.1:8044`."""
 
     emulator_url: str
 
@@ -29,6 +29,11 @@ class StandIn:
         names = {"authorize_url": "authorize", "token_url": "token", "revoke_url": "revoke"}
         names |= {"introspect_url": "introspect", "userinfo_url": "userinfo"}
         return {"issuer": base, **{setting: f"{base}/{name}" for setting, name in names.items()}}
+
+    def put_connector(self, app: str, type_: str, scopes: Iterable[str]) -> None:
+        """Give an app's connector just these scopes at Base44, behind the portal's back. Raises OSError, Refused."""
+        body = {"app": app, "type": type_, "scopes": list(scopes)}
+        self._post("/_emulator/connectors", json.dumps(body), "application/json", expected=200)
 
     def register(
         self, registration: Registration, name: str, redirect_uris: Iterable[str], *, refresh_life: float | None = None

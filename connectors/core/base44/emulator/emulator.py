@@ -25,6 +25,7 @@ from connectors.core.base44.emulator.seed import OWNER, SEEDS, WORKSPACE, Regist
 from connectors.core.base44.emulator.seed import register as put_at_base44
 from connectors.core.base44.emulator.server import EmulatorServer
 from connectors.core.base44.emulator.state import App, Connection, Credential, Link, World
+from connectors.core.base44.emulator.webhooks import webhook_routes
 from connectors.core.base44.emulator.wire import Answer, Request
 
 API_PATHS = ("/api/", "/oauth/", *(f"/provider/{name}" for name in ("token", "revoke", "introspect", "userinfo")))
@@ -67,7 +68,8 @@ class Emulator:
         self.limits = RateLimits(self.now, enabled=rate_limits)
         self.log = RequestLog()
         self._file = StateFile(state_file, self.state) if state_file else None
-        routes = [*CONNECTOR_ROUTES, *ACCOUNT_ROUTES, *PAGE_ROUTES, *OAUTH_ROUTES, *control_routes(self)]
+        fixed = (*CONNECTOR_ROUTES, *ACCOUNT_ROUTES, *PAGE_ROUTES, *OAUTH_ROUTES)
+        routes = [*fixed, *webhook_routes(), *control_routes(self)]
         self._router = Router(self.state, self.limits, routes)
         if kept is None:
             self._plant(seed)

@@ -31,7 +31,8 @@ legend { font-weight: 600; padding: 0 .25rem; }
 label { display: block; padding: .25rem 0; }
 label:has([type=checkbox]) { display: flex; gap: .5rem; align-items: baseline; }
 label, li, p, h1, h2 { overflow-wrap: anywhere; }
-code { font: .875rem ui-monospace, monospace; }
+code, pre { font: .875rem ui-monospace, monospace; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 input[type=text], input[type=email], select { width: 100%; padding: .5rem; font: inherit; color: inherit;
   background: var(--bg); border: 1px solid var(--soft); border-radius: .375rem; }
 button { font: inherit; font-weight: 600; padding: .5rem 1rem; margin: .5rem .5rem 0 0; border-radius: .375rem;
@@ -95,7 +96,9 @@ def home(call: Call) -> Answer:
         apps = "".join(_app_section(app) for app in call.world.data.apps.values())
         has_clients = bool(call.world.data.oauth.clients)
     provider = '<h2>OAuth</h2><p><a href="/provider">What was granted at the stand-in provider</a></p>'
-    return page("Base44 emulator", (apps or "<p>There are no apps yet.</p>") + (provider if has_clients else ""))
+    webhooks = '<h2>Webhooks</h2><p><a href="/webhooks">What was sent to <code>/webhooks</code> here</a></p>'
+    sections = (apps or "<p>There are no apps yet.</p>", provider if has_clients else "", webhooks)
+    return page("Base44 emulator", "".join(sections))
 
 
 def _app_section(app: App) -> str:
