@@ -17,7 +17,7 @@ from django.urls import URLPattern
 from unfold.admin import ModelAdmin
 
 from connectors.admin.pages import urls_for
-from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of
+from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, has_nul
 from connectors.core.errors import PortalError
 from connectors.models.visibility import VisibleQuerySet
 
@@ -84,8 +84,7 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list; addresses that scanners make up lead to it without their filters."""
-        # PostgreSQL takes no NUL in a text and would answer each filter with an error.
-        if any("\0" in value for key in request.GET for value in (key, *request.GET.getlist(key))):
+        if has_nul(request):
             return HttpResponseRedirect(request.path)
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,6 +18,7 @@ from unfold.views import ChangeList
 
 from connectors.admin import cells
 from connectors.admin.base import KeysFirst, ReadOnlyAdmin
+from connectors.admin.filter_words import filters_in_words
 from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.ledger_filters import (
     AccountFilter,
@@ -28,8 +30,11 @@ from connectors.admin.ledger_filters import (
     SensitivityFilter,
     VerdictFilter,
 )
-from connectors.admin.ledger_list import COUNTED, LedgerList
+from connectors.admin.ledger_list import COUNTED, GroupList, LedgerList
+from connectors.admin.pages.download import answer, asked_for
+from connectors.admin.pages.frame import has_nul
 from connectors.admin.pages.saved_views import around
+from connectors.flows.reports import ledger_table
 from connectors.models import LedgerEntry, SavedView
 from connectors.models.ledger import LedgerEntryQuerySet
 
@@ -116,7 +121,14 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         return LedgerList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, with the ways to its groups and to the views that somebody has saved."""
+        """The list, with the ways to its groups and to the views that somebody has saved; or all of it as a file."""
+        kind = asked_for(request)
+        if kind and self.has_view_permission(request) and not has_nul(request):
+            try:
+                changes = GroupList.of(self, request)
+            except IncorrectLookupParameters:
+                return HttpResponseRedirect(request.path)
+            return answer(request, ledger_table(changes.queryset, filters_in_words(changes, request.user)), kind)
         context = {**(extra_context or {}), **around(request, SavedView.Page.LIST)}
         return super().changelist_view(request, context)
 

@@ -83,6 +83,11 @@ def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateRes
     return TemplateResponse(request, f"connectors/pages/{template}", context)
 
 
+def has_nul(request: HttpRequest) -> bool:
+    """Whether the address holds a NUL: PostgreSQL takes none in a text and would answer each filter with an error."""
+    return any("\0" in value for key in request.GET for value in (key, *request.GET.getlist(key)))
+
+
 def ids_of(values: list[str]) -> list[int]:
     """Primary keys from `?ids=1,2&ids=3`, without repeats; whatever is no number is left out."""
     parts = [part.strip() for value in values for part in value.split(",")]

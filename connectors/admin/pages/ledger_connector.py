@@ -8,8 +8,11 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
+from connectors.admin.pages.download import answer, asked_for
 from connectors.admin.pages.frame import draw, route, visible
 from connectors.admin.pages.ledger_matrix import connectors_for_matrix, matrices
+from connectors.flows.reports import ledger_table
+from connectors.models import LedgerEntry
 
 
 def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
@@ -18,8 +21,13 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 
 def ledger_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
-    """Compares the connector's sides as they are now. Reads, and changes nothing."""
+    """Compares the connector's sides as they are now; a file holds what the ledger has kept of them."""
     connector = visible(model_admin, request, connectors_for_matrix(), object_id)
+    if kind := asked_for(request):
+        entries = LedgerEntry.objects.visible_to(request.user).filter(connector=connector)
+        about = f"{connector.integration_type.display_name} in {connector.project.name}"
+        stale = "" if connector.ledger_at else ". The ledger has not taken in its latest changes yet"
+        return answer(request, ledger_table(entries, about + stale), kind, target=connector)
     (matrix,) = matrices([connector], request.user)
     title = f"Scopes of {connector.integration_type.display_name} in {connector.project.name}"
     return draw(

@@ -17,13 +17,16 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from connectors.admin import cells
+from connectors.admin.filter_words import filters_in_words
 from connectors.admin.ledger_filters import NOT_KNOWN
 from connectors.admin.ledger_list import GroupList
-from connectors.admin.pages.frame import route
+from connectors.admin.pages.download import answer, asked_for
+from connectors.admin.pages.frame import has_nul, route
 from connectors.admin.pages.saved_views import around
 from connectors.core.catalog import load_catalog
 from connectors.core.catalog.providers import provider_name
 from connectors.flows.ledger_groups import By, Group, groups_of
+from connectors.flows.reports import groups_table
 from connectors.flows.saved_views import filters_in
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import IntegrationType, SavedView
@@ -93,15 +96,18 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 
 def groups_page(by: By, model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
-    """One page of groups. Reads, and changes nothing."""
+    """One page of groups, or all of them as a file."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    if any("\0" in value for key in request.GET for value in (key, *request.GET.getlist(key))):
+    if has_nul(request):
         return HttpResponseRedirect(request.path)
     try:
         cl = GroupList.of(model_admin, request)
     except IncorrectLookupParameters:
         return HttpResponseRedirect(request.path)
+    if kind := asked_for(request):
+        table = groups_table(by, groups_of(cl.queryset, by), filters_in_words(cl, request.user))
+        return answer(request, table, kind)
     page = min(max(cl.page_num, 1), MOST_PAGES)
     groups = groups_of(cl.queryset, by, (page - 1) * PER_PAGE, PER_PAGE + 1)
     query = filters_in(request.GET.urlencode())

@@ -8,9 +8,11 @@ from django.contrib.admin import ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
+from connectors.admin.pages.download import answer, asked_for
 from connectors.admin.pages.frame import draw, route, visible
 from connectors.admin.pages.ledger_matrix import connectors_for_matrix, matrices
-from connectors.models import Project
+from connectors.flows.reports import ledger_table
+from connectors.models import LedgerEntry, Project
 
 ONLY_DIFFERENCES = "differences"
 
@@ -21,11 +23,15 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 
 def ledger_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
-    """Compares the sides of every connector as they are now. Reads, and changes nothing."""
+    """Compares the sides of every connector as they are now; a file holds what the ledger has kept of them."""
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
+    only = request.GET.get("only") == ONLY_DIFFERENCES
+    if kind := asked_for(request):
+        entries = LedgerEntry.objects.visible_to(request.user).filter(project=project)
+        about = f"{project.name}{', only differences' if only else ''}"
+        return answer(request, ledger_table(entries.differing() if only else entries, about), kind, target=project)
     rows = connectors_for_matrix().visible_to(request.user).filter(project=project)
     found = matrices(rows.order_by("integration_type__display_name", "pk"), request.user)
-    only = request.GET.get("only") == ONLY_DIFFERENCES
     return draw(
         model_admin,
         request,
