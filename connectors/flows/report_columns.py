@@ -6,15 +6,18 @@ New columns are added at the end; none is renamed or removed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from connectors.core.reports import Column
 
 _WORKSPACE = Column("workspace", "Workspace", "The Base44 workspace that the project is in.")
-_PROJECT = Column("project", "Project", "The project's short name, as commands take it. It is unique.")
+_PROJECT = Column("project", "Project", "The project's short name, as commands take it. It is unique.", on_paper=False)
 _PROJECT_NAME = Column("project_name", "Project name", "The project's name, as the portal's pages show it.")
 _ENVIRONMENT = Column("environment", "Environment", "development, staging or production.")
 _TYPE = Column("type", "Type", "The connector's integration type, as connector files name it, such as gmail.")
-_PROVIDER = Column("provider", "Provider", "The service that grants the scope, such as google. Empty: not known.")
+_PROVIDER = Column(
+    "provider", "Provider", "The service that grants the scope, such as google. Empty: not known.", on_paper=False
+)
 _SCOPE = Column("scope", "Scope", "The permission, as its provider spells it.")
 _TITLE = Column("title", "What it allows", "What the scope lets the app do, in words. Empty: nobody knows.")
 _SENSITIVITY = Column(
@@ -51,7 +54,12 @@ LEDGER = (
     _SENSITIVITY,
     *_SIDES,
     _VERDICT,
-    Column("differs", "Differs", "Whether the verdict asks for somebody: true for missing, excess and drift."),
+    Column(
+        "differs",
+        "Differs",
+        "Whether the verdict asks for somebody: true for missing, excess and drift.",
+        on_paper=False,
+    ),
     _REASON,
     _ACCOUNT,
     _PERSON,
@@ -75,7 +83,7 @@ _GRAVEST = Column("sensitivity", "Gravest sensitivity", "The gravest sensitivity
 _TYPES = Column("types", "Types", "The integration types among them.")
 
 BY_SCOPE = (
-    _PROVIDER,
+    replace(_PROVIDER, on_paper=True),
     _SCOPE,
     _TITLE,
     _SENSITIVITY,
@@ -110,7 +118,9 @@ BY_PERSON = (
     _TYPES,
 )
 
-_THEN_PROJECT = Column("project", "Project", "The project's short name. Empty: the project was deleted since.")
+_THEN_PROJECT = Column(
+    "project", "Project", "The project's short name. Empty: the project was deleted since.", on_paper=False
+)
 HISTORY = (
     Column("at", "At (UTC)", "The moment that the row is about."),
     _THEN_PROJECT,
@@ -173,8 +183,21 @@ FINDINGS = (
     Column("exception_owner", "Exception's owner", "Who answers for the exception."),
     Column("since", "Since (UTC)", "Since when the rule has been broken."),
 )
-AUDIT = (
+HOLDINGS = (
+    Column("person", "Person", "About whom it is."),
+    Column("kind", "Kind", "connector, workspace, consent-link, project, exception, review or alert-route."),
+    Column("name", "Name", "What hangs on them, in words."),
     _PROJECT,
+    Column("type", "Type", "The connector's integration type. Empty: it is about no connector."),
+    Column("way", "Way", "portal: the portal holds the token. hosted: Base44 does. Empty: it is about no connector."),
+    _ACCOUNT,
+    Column("fate", "Fate", "stops, may_stop or goes_on when their own account is closed. Empty: about no connector."),
+    _SENSITIVITY,
+    Column("scopes", "Scopes", "What it can do, as far as that is known."),
+    Column("details", "Details", "What becomes of it, in words."),
+)
+AUDIT = (
+    replace(_PROJECT, on_paper=True),
     _ENVIRONMENT,
     Column("type", "Type", "The connector's integration type. Empty: it is about the whole project."),
     Column("action", "Kind", "drift, policy (a rule is broken), policy-warn (one that only warns) or unknown."),
@@ -195,6 +218,7 @@ REPORTS: Mapping[str, tuple[Column, ...]] = {
     "ledger-history": HISTORY,
     "ledger-changes": CHANGES,
     "connector-timeline": CHANGES,
+    "person-holdings": HOLDINGS,
     "access-review": REVIEW,
     "policy-findings": FINDINGS,
     "audit": AUDIT,

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import User
@@ -110,8 +111,27 @@ def test_the_printable_page_says_what_was_chosen_by_whom(ask: Ask) -> None:
 def test_the_printable_page_ends_where_it_would_be_too_long_and_says_so(ask: Ask) -> None:
     rows = [(f"scope-{number}", True) for number in range(download.MAX_PRINTED + 1)]
     shown = page(ask(""), table(rows))
-    assert shown.count("<tr>") == 1 + download.MAX_PRINTED
+    assert shown.count("<tbody>") == download.MAX_PRINTED
     assert "This page ends after the first 5,000 rows" in shown
+
+
+def test_what_every_printed_row_says_is_said_once(ask: Ask) -> None:
+    shown = page(ask(""), table([("mail.read", True), ("mail.send", True)]))
+    assert "The same in every row" in shown
+    assert shown.count("Yes") == 1
+
+
+def test_sentences_are_printed_below_their_row_across_all_columns(ask: Ask) -> None:
+    shown = page(ask(""), table([("mail.read", "Because. " * 20), ("mail.send", "Why not?")]))
+    assert shown.count("<b>Declared:</b> ") == 2
+    assert '<th scope="col">Declared</th>' not in shown
+
+
+def test_what_follows_from_other_columns_is_left_out_on_paper_and_named(ask: Ask) -> None:
+    columns = (COLUMNS[0], replace(COLUMNS[1], on_paper=False))
+    shown = page(ask(""), replace(table(), columns=columns))
+    assert "Left out on paper: Declared;" in shown
+    assert "Yes" not in shown
 
 
 def test_a_printable_page_with_all_rows_says_nothing_of_an_end(ask: Ask) -> None:

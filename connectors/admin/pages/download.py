@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
+from dataclasses import dataclass
 from itertools import islice
 from typing import IO, cast
 
@@ -13,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 
 from connectors.admin.pages.frame import actor_of
-from connectors.core.reports import Cell, Made, Table, write_csv, write_json, write_xlsx
+from connectors.core.reports import Cell, Column, Made, Table, write_csv, write_json, write_xlsx
 from connectors.core.reports.table import LIST_SEPARATOR
 from connectors.flows.events import record_event
 from connectors.models import SavedView
@@ -28,7 +29,31 @@ CONTENT_TYPES = {
 MAX_PRINTED = 5_000
 """Rows of the printable page: more would be hundreds of sheets, and too much for some browsers."""
 
+NOTHING = "–"
+_SHORT, _MIDDLE, _LONG = 12, 40, 80
+"""Characters of a column's longest text: it decides how much room the column gets on paper."""
 _IN_MEMORY = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedColumn:
+    """A column on paper. `kind` is how much room it gets: "short", "middle" or "long".
+
+    "below": sentences, which get lines of their own. "same": every row says `text`, which is said once instead.
+    """
+
+    place: int
+    title: str
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedEntry:
+    """A row on paper: its cells with their columns' kinds, and what stands below them with its title."""
+
+    cells: list[tuple[str, str]]
+    below: list[tuple[str, str]]
 
 
 def asked_for(request: HttpRequest) -> str:
@@ -72,28 +97,52 @@ def _written(table: Table, kind: str, made: Made) -> tuple[IO[bytes], int]:
 
 
 def _printable(request: HttpRequest, table: Table, made: Made, target: Model | None) -> HttpResponse:
-    rows = list(islice(table.rows, MAX_PRINTED + 1))
+    rows = [[_text(cell) for cell in row] for row in islice(table.rows, MAX_PRINTED + 1)]
     shown = rows[:MAX_PRINTED]
     _record(request, table, PRINT, len(shown), target)
-    back = request.GET.copy()
-    back.pop(PARAMETER, None)
+    columns = [_printed(column, place, shown) for place, column in enumerate(table.columns) if column.on_paper]
     context = {
         "table": table,
         "made": made,
         "made_at": _text(made.at),
-        "rows": [[_text(cell) for cell in row] for row in shown],
+        "same": [column for column in columns if column.kind == "same"],
+        "columns": [column for column in columns if column.kind not in ("same", "below")],
+        "entries": [_entry(row, columns) for row in shown],
+        "left_out": [column.title for column in table.columns if not column.on_paper],
         "is_cut": len(rows) > MAX_PRINTED,
         "limit": MAX_PRINTED,
-        "back": f"{request.path}?{back.urlencode()}" if back else request.path,
+        "back": _without_download(request),
     }
     response = TemplateResponse(request, "connectors/report/print.html", context)
     response["Cache-Control"] = "no-store"
     return response
 
 
+def _printed(column: Column, place: int, rows: list[list[str]]) -> PrintedColumn:
+    texts = {row[place] for row in rows}
+    longest = max(map(len, texts), default=0)
+    if len(texts) == 1 and len(rows) > 1:
+        return PrintedColumn(place, column.title, "same", texts.pop())
+    kinds = ((_SHORT, "short"), (_MIDDLE, "middle"), (_LONG, "long"))
+    return PrintedColumn(place, column.title, next((kind for most, kind in kinds if longest <= most), "below"))
+
+
+def _entry(row: list[str], columns: list[PrintedColumn]) -> PrintedEntry:
+    cells = [(row[one.place], one.kind) for one in columns if one.kind not in ("same", "below")]
+    below = [(one.title, row[one.place]) for one in columns if one.kind == "below" and row[one.place] != NOTHING]
+    return PrintedEntry(cells, below)
+
+
+def _without_download(request: HttpRequest) -> str:
+    """The address of the page whose rows these are."""
+    query = request.GET.copy()
+    query.pop(PARAMETER, None)
+    return f"{request.path}?{query.urlencode()}" if query else request.path
+
+
 def _text(cell: Cell) -> str:
     if cell is None or cell == "":
-        return "–"
+        return NOTHING
     if isinstance(cell, bool):
         return "Yes" if cell else "No"
     if isinstance(cell, dt.datetime):

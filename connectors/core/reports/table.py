@@ -19,11 +19,15 @@ LIST_SEPARATOR = "; "
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `key` is the contract with whoever reads the file by program: once released it never changes."""
+    """One column. `key` is the contract with whoever reads the file by program: once released it never changes.
+
+    `on_paper` False leaves it out of the printable page, where width is scarce: what it says follows from others.
+    """
 
     key: str
     title: str
     about: str = ""
+    on_paper: bool = True
 
 
 @dataclass(frozen=True, slots=True)
