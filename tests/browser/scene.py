@@ -18,9 +18,11 @@ from connectors.flows.events import record_event
 from connectors.flows.review_choices import narrower_than
 from connectors.flows.reviews import Ruling, decide, open_review
 from connectors.models import (
+    AlertRoute,
     Authorisation,
     Connector,
     ConsentLink,
+    Incident,
     IntegrationType,
     LedgerEntry,
     OAuthClient,
@@ -35,6 +37,7 @@ from connectors.models import (
     Workspace,
 )
 from tests import factories
+from tests.browser.alert_scene import make_alerts
 
 State = Connector.SyncState
 
@@ -121,6 +124,8 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
     _events(ada)
     _ledger(admin, now)
+    incident, route = make_alerts(now)
+    scene.examples |= {Incident: incident.pk, AlertRoute: route.pk}
     scene.examples[ReviewCampaign] = _review(ada, now).pk
     return scene
 

@@ -187,6 +187,8 @@ function nameSelect2(box) {
   const shown = box.querySelector(".select2-selection__rendered");
   if (!label || !shown) return;
   if (!label.id) label.id = `${select.id}_label`;
+  // Where many can be chosen, one types into the box itself.
+  box.querySelector(".select2-search__field")?.setAttribute("aria-labelledby", label.id);
   box.setAttribute("aria-labelledby", `${label.id} ${shown.id}`);
   shown.setAttribute("aria-labelledby", label.id);
 }
