@@ -20,6 +20,7 @@ NO_PAGES = {
     # Parts of pages, answers for scripts, and addresses that only take a POST.
     "alertroute_secret",
     "alertroute_test",
+    "cataloguescope_shipped",
     "connector_catalogue",
     "project_export_many",
     "project_sync",

@@ -15,11 +15,13 @@ from connectors.core.base44.emulator import Emulator
 from connectors.flows import review_plan
 from connectors.flows.catalogue import load_catalogue
 from connectors.flows.events import record_event
+from connectors.flows.judge_scope import judge_scope
 from connectors.flows.review_choices import narrower_than
 from connectors.flows.reviews import Ruling, decide, open_review
 from connectors.models import (
     AlertRoute,
     Authorisation,
+    CatalogueScope,
     Connector,
     ConsentLink,
     Incident,
@@ -30,6 +32,7 @@ from connectors.models import (
     ReviewCampaign,
     ReviewNotice,
     SavedView,
+    Sensitivity,
     SyncRun,
     SyncStep,
     Token,
@@ -120,6 +123,7 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Token] = _tokens(ada, now).pk
     scene.examples[ConsentLink] = _consent_links(admin, scene.links, now).pk
     scene.examples[IntegrationType] = "gmail"
+    scene.examples[CatalogueScope] = _judged_scope(ada).pk
     scene.examples[Workspace] = workspaces["Northwind"].pk
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
     _events(ada)
@@ -128,6 +132,13 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples |= {Incident: incident.pk, AlertRoute: route.pk}
     scene.examples[ReviewCampaign] = _review(ada, now).pk
     return scene
+
+
+def _judged_scope(ada: Actor) -> CatalogueScope:
+    """A scope with much to say of it, which the team takes more seriously than the catalogue does."""
+    scope = CatalogueScope.objects.get(provider="google", name="https://www.googleapis.com/auth/drive.readonly")
+    judge_scope(scope, ada, sensitivity=Sensitivity.CRITICAL, note="Our Drive holds contracts: ask legal first.")
+    return scope
 
 
 def _workspaces(emulator: Emulator, now: dt.datetime) -> dict[str, Workspace]:
