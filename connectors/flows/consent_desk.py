@@ -109,7 +109,9 @@ def chosen(user: Person, keys: Iterable[str]) -> list[Asked]:
 
 
 def account_of(asked: Asked) -> str:
-    """Whose consent is wanted, "" when that is not known."""
+    """Whose consent is wanted, "" when that is not known, or when another account is to take over."""
+    if asked.other_account:
+        return ""
     if asked.kind == Kind.HOSTED:
         return asked.connector.registered_account
     token: Token | None = getattr(asked.connector, "token", None)

@@ -54,11 +54,15 @@ class User(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """For what a link is wanted. `oauth_client` goes with consent that the portal itself is to hold."""
+    """For what a link is wanted. `oauth_client` goes with consent that the portal itself is to hold.
+
+    `other_account`: the account that agrees may be another one than before, because whoever had that one leaves.
+    """
 
     connector: Connector
     kind: ConsentLink.Kind
     oauth_client: OAuthClient | None = None
+    other_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,7 @@ def _make(asked: Asked, actor: Actor, note: str, lifetime: dt.timedelta) -> tupl
         kind=asked.kind,
         oauth_client=asked.oauth_client if asked.kind == Kind.PORTAL else None,
         note=note.strip()[:200],
+        allows_other_account=asked.other_account,
         created_by_id=actor.user_id,
         expires_at=now + min(lifetime, MAX_LIFETIME),
     )

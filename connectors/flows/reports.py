@@ -12,6 +12,7 @@ from connectors.core.reports import Cell, Row, Table
 from connectors.flows.history import ConnectorThen, Place, Wanted, state_at
 from connectors.flows.history_changes import Difference, Moment, SideChange, difference, timeline
 from connectors.flows.ledger_groups import By, Group
+from connectors.flows.offboard import Holdings, other_holdings
 from connectors.flows.report_columns import REPORTS
 from connectors.flows.reviews import evidence_rows
 from connectors.flows.scope_facts import ScopeFacts
@@ -100,6 +101,11 @@ def timeline_table(connector: Connector, about: str = "") -> Table:
     """All that ever changed at one connector, newest first, with the columns of `changes_table`."""
     about = _joined(f"{connector.integration_type_id} in {connector.project.name}", about)
     return _table("connector-timeline", "Timeline of a connector", _timeline_rows(connector), about)
+
+
+def holdings_table(holdings: Holdings) -> Table:
+    """Everything that hangs on one person, connectors first."""
+    return _table("person-holdings", f"What hangs on {holdings.person.name}", _holding_rows(holdings), "")
 
 
 def review_table(campaign: ReviewCampaign, about: str = "") -> Table:
@@ -230,6 +236,17 @@ def _finding_rows(findings: QuerySet[PolicyFinding]) -> Iterator[Row]:
             exception.owner_label if exception else None,
             row.since,
         )
+
+
+def _holding_rows(holdings: Holdings) -> Iterator[Row]:
+    who = holdings.person.name
+    for one in holdings.reaches:
+        connector = one.connector
+        place = (connector.project.slug, connector.integration_type_id, one.way.value, one.account or None)
+        level = _level(one.sensitivity)
+        yield (who, "connector", str(connector.integration_type), *place, one.fate, level, one.scopes, one.consequence)
+    for kind, name, project, details in other_holdings(holdings):
+        yield (who, kind, name, project, None, None, None, None, None, None, details)
 
 
 def _place(place: Place) -> tuple[str | None, str, str]:

@@ -184,6 +184,15 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AddField(
+            model_name="consentlink",
+            name="allows_other_account",
+            field=models.BooleanField(
+                default=False,
+                help_text="For whoever leaves: the colleague agrees with their own account, not with that of before.",
+                verbose_name="another account may take over",
+            ),
+        ),
+        migrations.AddField(
             model_name="connector",
             name="consent_asked_by",
             field=models.CharField(blank=True, editable=False, max_length=200),

@@ -41,6 +41,11 @@ class ConsentLink(models.Model):
         OAuthClient, null=True, blank=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("OAuth client")
     )
     note = models.CharField(_("for whom"), max_length=200, blank=True)
+    allows_other_account = models.BooleanField(
+        _("another account may take over"),
+        default=False,
+        help_text=_("For whoever leaves: the colleague agrees with their own account, not with that of before."),
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("made by")
     )

@@ -131,7 +131,8 @@ def _start(request: HttpRequest, link: ConsentLink) -> HttpResponse:
     if link.kind == ConsentLink.Kind.PORTAL:
         if link.oauth_client is None:
             raise Refused("The OAuth client that this link was made for is gone. Ask for a new link.")
-        return start_trip(request, connector, link.oauth_client, consent_link=link)
+        other = link.allows_other_account
+        return start_trip(request, connector, link.oauth_client, consent_link=link, allow_other_account=other)
     actor = Actor(request.user.get_username(), Door.ADMIN, request.user.pk)
     address = ask_consent(connector, client_for(connector.project.workspace), actor)
     if address is None:
@@ -176,7 +177,9 @@ def _draw(request: HttpRequest, link: ConsentLink, *, problem: str = "") -> Http
 
 
 def _account(link: ConsentLink) -> str:
-    """The account that has given consent before: the same one is wanted again."""
+    """The account that has given consent before: the same one is wanted again, unless another is to take over."""
+    if link.allows_other_account:
+        return ""
     if link.kind == ConsentLink.Kind.HOSTED:
         return link.connector.registered_account
     token = getattr(link.connector, "token", None)

@@ -155,6 +155,7 @@ def test_what_is_gone_has_no_link_and_says_so(slack: Connector, browser: Client)
 def test_each_page_can_be_downloaded(page: str, kind: str, slack: Connector, browser: Client) -> None:
     answer = browser.get(reverse(page), {"download": kind, "at": day(JUNE), "from": day(MAY)})
     body = answer.getvalue()
+    answer.close()
     assert answer.status_code == 200
     assert kind == "xlsx" or b"chat:write" in body
 

@@ -61,8 +61,8 @@ def desk_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespons
     if not asked:
         return _draw(model_admin, request, problem=NOTHING_TICKED)
     note = request.POST.get("note", "").replace("\0", "")
-    made = make_links(asked, actor_of(request), note=note, lifetime=_lifetime(request))
-    return _links(model_admin, request, made)
+    made = make_links(asked, actor_of(request), note=note, lifetime=lifetime_in(request))
+    return links_page(model_admin, request, made)
 
 
 def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, *, problem: str = "") -> HttpResponse:
@@ -83,7 +83,8 @@ def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, *, problem: str = 
 
 
 @sensitive_variables("made", "letters")
-def _links(model_admin: ModelAdmin[Any], request: HttpRequest, made: list[Made]) -> HttpResponse:
+def links_page(model_admin: ModelAdmin[Any], request: HttpRequest, made: list[Made]) -> HttpResponse:
+    """The answer that shows links which were just made; no other page can."""
     letters = _letters(request, [item for item in made if item.link is not None])
     answer = draw(
         model_admin,
@@ -132,6 +133,7 @@ def _text(account: str, shown: list[Shown]) -> str:
     return "\n".join(lines)
 
 
-def _lifetime(request: HttpRequest) -> dt.timedelta:
+def lifetime_in(request: HttpRequest) -> dt.timedelta:
+    """How long the links are to work: the form's `days`, if it is one of DAYS."""
     days = request.POST.get("days", "")
     return dt.timedelta(days=int(days)) if days in map(str, DAYS) else LIFETIME

@@ -121,7 +121,7 @@ def _end(request: HttpRequest, prospect: Prospect) -> HttpResponse:
         messages.success(request, f"The portal has forgotten the token of {token.connector.integration_type}.")
         return HttpResponseRedirect(reverse("admin:connectors_token_changelist"))
     tokens = _all_shown(request, prospect) if chosen.name == "all" else [token]
-    _tell(request, revoke_tokens(tokens, actor_of(request)))
+    tell(request, revoke_tokens(tokens, actor_of(request)))
     return HttpResponseRedirect(reverse("admin:connectors_token_change", args=[token.pk]))
 
 
@@ -133,7 +133,7 @@ def _all_shown(request: HttpRequest, prospect: Prospect) -> list[Token]:
     return [prospect.token, *prospect.siblings]
 
 
-def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
+def tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
     """One message for what went well and one for each that did not."""
     ended = [outcome for outcome in outcomes if outcome.ended]
     if ended:

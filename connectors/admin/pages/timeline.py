@@ -29,8 +29,7 @@ def timeline_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
     rows = Connector.objects.select_related("project__workspace", "integration_type").defer("source", "project__notes")
     connector = visible(model_admin, request, rows, object_id)
     if kind := download.asked_for(request):
-        about = f"{connector.integration_type} in {connector.project}"
-        return download.answer(request, timeline_table(connector, about), kind, target=connector)
+        return download.answer(request, timeline_table(connector), kind, target=connector)
     before = parsed(request.GET.get("before", ""))
     found, facts = timeline(connector, before=before), ScopeFacts()
     return draw(
