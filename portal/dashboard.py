@@ -24,7 +24,7 @@ from django.utils.http import urlencode
 
 from connectors.flows.consent_desk import waiting_count
 from connectors.flows.forecast import endings
-from connectors.models import Connector, Event, LedgerEntry, Project, SyncRun, Token, Workspace
+from connectors.models import Connector, Event, Incident, LedgerEntry, Project, Severity, SyncRun, Token, Workspace
 
 DAYS = 14
 LIST_LENGTH = 6
@@ -210,7 +210,8 @@ def _attention_row(pk: int, name: str, workspace: str, note: str, tone: str) -> 
 
 
 def _oauth(request: HttpRequest) -> dict[str, int]:
-    """How many connectors wait for consent, how many tokens end soon, and how many scopes differ between their sides.
+    """How many connectors wait for consent, how many tokens end soon, how many scopes differ between their sides,
+    and how many incidents are critical.
 
     The pages behind them open to whom may look.
 
@@ -221,12 +222,14 @@ def _oauth(request: HttpRequest) -> dict[str, int]:
     if counts is None:
         now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
         ending = endings(Token.objects.visible_to(request.user), now, horizon)
+        grave = Incident.objects.visible_to(request.user).open().filter(severity=Severity.CRITICAL)
         differing = LedgerEntry.objects.visible_to(request.user).differing().order_by()
         counts = {
             "waiting": waiting_count(request.user, now, MOST),
             "ending": len(ending),
             "days": horizon.days,
             "differing": differing[:MOST].count(),
+            "critical": grave.order_by()[:MOST].count(),
         }
         cache.set(key, counts, CHART_SECONDS)
     return counts

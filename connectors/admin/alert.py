@@ -20,7 +20,7 @@ from connectors.admin.base import KeysFirst, OverviewMixin, PortalAdmin, ReadOnl
 from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.pages.alert_route import secret_page
 from connectors.flows.alert_routes import delete_route, save_route
-from connectors.flows.alert_words import advice_of, place_of
+from connectors.flows.alert_words import advice_of, way_of
 from connectors.models import AlertDelivery, AlertRoute, Incident, Severity
 from connectors.models.visibility import VisibleQuerySet
 
@@ -279,7 +279,7 @@ def incident_overview(row: Incident, request: HttpRequest) -> dict[str, Any]:
         "kind": Incident.Kind(row.kind),
         "severity_badge": severity_badge(row),
         "advice": advice_of(row),
-        "place": place_of(row),
+        "way": way_of(row),
         "deliveries": [_line(delivery) for delivery in sent.order_by("created_at", "pk")],
     }
 

@@ -106,6 +106,7 @@ class AlertRouteForm(NoticesChanges):
             "critical_breaks_quiet",
             "says_recovery",
         ]
+        labels = {"channel": _("Sent by")}
         help_texts = {
             "workspaces": _("Only incidents of these workspaces. Empty, like the projects: incidents of all."),
             "projects": _("And those of these projects, whatever workspace they are in."),

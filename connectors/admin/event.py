@@ -35,6 +35,8 @@ VERB_GROUPS = {
     "policy_exception": _("Policy exceptions"),
     "review": _("Access reviews"),
     "report": _("Reports"),
+    "incident": _("Incidents"),
+    "alert_route": _("Alert routes"),
 }
 
 

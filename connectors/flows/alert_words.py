@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -75,19 +75,19 @@ _ENDED = Advice(
     "Authorise the connector again, or send a consent link to whoever owns the account.",
 )
 
-_PLACES: dict[str, tuple[tuple[str, str], ...]] = {
-    Kind.DRIFT: (("connectors_connector_ledger", "connector"), ("connectors_connector_change", "connector")),
-    Kind.CONSENT: (("connectors_connector_desk", ""),),
-    Kind.TOKEN: (("connectors_token_change", "key"),),
-    Kind.TOKEN_END: (("connectors_token_change", "key"),),
-    Kind.CLIENT: (("connectors_oauthclient_change", "key"),),
-    Kind.REVIEW: (("connectors_reviewcampaign_change", "key"),),
-    Kind.EXCEPTION: (("connectors_policyexception_change", "key"),),
+_PLACES: dict[str, tuple[str, str, str]] = {
+    Kind.DRIFT: ("connectors_connector_ledger", "connector", "Open the connector's ledger"),
+    Kind.CONSENT: ("connectors_connector_desk", "", "Open the consent desk"),
+    Kind.TOKEN: ("connectors_token_change", "key", "Open the token"),
+    Kind.TOKEN_END: ("connectors_token_change", "key", "Open the token"),
+    Kind.CLIENT: ("connectors_oauthclient_change", "key", "Open the OAuth client"),
+    Kind.REVIEW: ("connectors_reviewcampaign_change", "key", "Open the access review"),
+    Kind.EXCEPTION: ("connectors_policyexception_change", "key", "Open the exception"),
 }
 _ANYWHERE = (
-    ("connectors_connector_change", "connector"),
-    ("connectors_project_change", "project"),
-    ("connectors_workspace_change", "workspace"),
+    ("connectors_connector_change", "connector", "Open the connector"),
+    ("connectors_project_change", "project", "Open the project"),
+    ("connectors_workspace_change", "workspace", "Open the workspace"),
 )
 
 
@@ -98,8 +98,16 @@ def advice_of(incident: Incident) -> Advice:
     return ADVICE[Kind(incident.kind)]
 
 
-def place_of(incident: Incident) -> str:
-    """The path of the page where one can do something about it; "" when what it was about is gone."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where one can do something about it: the path of the page, and what a link to it says."""
+
+    path: str
+    label: str
+
+
+def way_of(incident: Incident) -> Way | None:
+    """The way to where one can do something about it; None when what it was about is gone."""
     keys: dict[str, Any] = {
         "": "",
         "key": incident.key.rpartition(":")[2],
@@ -107,14 +115,11 @@ def place_of(incident: Incident) -> str:
         "project": incident.project_id,
         "workspace": incident.workspace_id,
     }
-    for name, what in (*_PLACES.get(incident.kind, ()), *_ANYWHERE):
-        if keys[what] is None:
-            continue
-        try:
-            return reverse(f"admin:{name}", args=[keys[what]] if what else [])
-        except NoReverseMatch:
-            continue
-    return ""
+    own = _PLACES.get(incident.kind)
+    for name, what, label in ((own,) if own else ()) + _ANYWHERE:
+        if keys[what] is not None:
+            return Way(reverse(f"admin:{name}", args=[keys[what]] if what else []), label)
+    return None
 
 
 def page_of(incident: Incident) -> str:
@@ -151,10 +156,11 @@ def text_of(incident: Incident, phase: str, where: str) -> str:
 
 
 def _ways(incident: Incident) -> list[str]:
-    there, page = link(place_of(incident)), link(page_of(incident))
+    way, page = way_of(incident), link(page_of(incident))
     if not page:
         return ["You find it in the portal under Incidents."]
-    return [f"Go there: {there}", f"Incident: {page}"] if there else [f"Incident: {page}"]
+    there = [f"{way.label}: {link(way.path)}"] if way is not None else []
+    return [*there, f"Open the incident: {page}"]
 
 
 def incident_json(incident: Incident, names: Mapping[str, str | None]) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def test_what_waits_for_consent_and_what_ends_soon_lead_to_their_pages(operator:
     factories.make_token(factories.make_connector(project, "gmail"), oauth_client=testing)
     client.force_login(operator)
     page = client.get("/admin/").content.decode()
-    assert context_for(operator)["oauth"] == {"waiting": 1, "ending": 1, "days": 14}
+    counts = context_for(operator)["oauth"]
+    assert (counts["waiting"], counts["ending"], counts["days"]) == (1, 1, 14)
     assert reverse("admin:connectors_connector_desk") in page
     assert "1 token ends within 14 days" in page
 
@@ -128,5 +129,14 @@ def test_the_number_of_queries_does_not_grow(
     factories.make_fleet(projects, 5)
     Connector.objects.update(needs_attention=True, sync_state=State.DIFFERS)
     client.force_login(operator)
-    with django_assert_num_queries(15):
+    with django_assert_num_queries(17):
         client.get("/admin/")
+
+
+def test_critical_incidents_that_are_open_are_told_of(operator: User, client: Client) -> None:
+    factories.make_project()
+    factories.make_incident(severity=2)
+    factories.make_incident(severity=2, closed_at=timezone.now())
+    factories.make_incident(severity=1)
+    client.force_login(operator)
+    assert "1 critical incident is open." in client.get("/admin/").content.decode()
