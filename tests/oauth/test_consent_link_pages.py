@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from connectors import tasks
 from connectors.core.base44.emulator import Emulator
-from connectors.flows.consent_links import make_link, withdraw
+from connectors.flows.consent_links import Asked, make_link, make_links, withdraw
 from connectors.flows.consent_outcome import settle_left_open
 from connectors.models import Authorisation, Connector, ConsentLink, Event, Project, Sealed
 from tests.factories import SHELL, make_connector, make_oauth_client, make_token, make_user
@@ -351,3 +351,16 @@ def test_a_secret_whose_key_is_lost_is_told_on_the_page(held: str, colleague: Cl
     link.oauth_client.client_secret = Sealed("not-of-any-key")
     link.oauth_client.save()
     assert "This did not work" in text_of(colleague.post(path))
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_a_link_for_whoever_takes_over_takes_another_account(
+    other: bool, connector: Connector, colleague: Client
+) -> None:
+    client = make_oauth_client("acme", provider="slack")
+    make_token(connector, oauth_client=client, account="leaves@acme.example")
+    (made,) = make_links([Asked(connector, Kind.PORTAL, client, other_account=other)], SHELL)
+    secret = made.secret.get_secret_value() if made.secret else ""
+    assert ("leaves@acme.example" in text_of(colleague.get(page_of(secret, colleague)))) != other
+    went_to_provider(colleague, secret)
+    assert Authorisation.objects.get().allow_other_account == other
