@@ -94,6 +94,11 @@ EXTRA: list[Look] = [
     Look("reviewcampaign-open-draft", _of_review("open", draft=True)),
     Look("reviewcampaign-decide-all", _of_review("decide", "?owner=all&show=all")),
     Look("reviewcampaign-verified", _of_review("evidence", "?verify=1")),
+    Look("history-week", lambda scene: "/admin/connectors/ledgerentry/history/"),
+    Look("history-nothing", lambda scene: "/admin/connectors/ledgerentry/history/?at=2001-01-01"),
+    Look("history-month", lambda scene: "/admin/connectors/ledgerentry/changes/?from=2001-01-01"),
+    Look("person-ada", lambda scene: "/admin/connectors/ledgerentry/person/?name=ada"),
+    Look("person-nobody", lambda scene: "/admin/connectors/ledgerentry/person/?name=nobody"),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]

@@ -41,6 +41,7 @@ from connectors.models import (
 )
 from tests import factories
 from tests.browser.alert_scene import make_alerts
+from tests.browser.history_scene import make_past
 
 State = Connector.SyncState
 
@@ -130,6 +131,7 @@ def build(admin: User, emulator: Emulator) -> Scene:
     _ledger(admin, now)
     incident, route = make_alerts(now)
     scene.examples |= {Incident: incident.pk, AlertRoute: route.pk}
+    make_past(now)
     scene.examples[ReviewCampaign] = _review(ada, now).pk
     return scene
 
