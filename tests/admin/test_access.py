@@ -28,10 +28,12 @@ from tests.factories import (
     keep_ledger,
     make_connector,
     make_consent_link,
+    make_exception,
     make_incident,
     make_oauth_client,
     make_project,
     make_route,
+    make_rule,
     make_token,
     make_type,
     make_user,
@@ -40,7 +42,16 @@ from tests.factories import (
 
 OURS = [found for found in admin.site._registry.values() if isinstance(found, PortalAdmin)]
 NAMES = [str(found.opts.model_name) for found in OURS]
-EDITABLE = ("workspace", "project", "connector", "oauthclient", "cataloguescope", "reviewcampaign", "alertroute")
+EDITABLE = (
+    "workspace",
+    "project",
+    "connector",
+    "oauthclient",
+    "cataloguescope",
+    "reviewcampaign",
+    "alertroute",
+    "policyrule",
+)
 WITHOUT_ROW = ("catalogue", "oauth_support", "offered", "scopes", "accounts", "people")
 """Pages that are about all rows."""
 SECRET = b"Zebra"
@@ -73,6 +84,9 @@ def pages() -> Iterator[Page]:
     yield from (Page(name, "ledgerentry", "view") for name in ("scopes", "accounts", "people"))
     yield Page("check", "oauthclient", "change", "post")
     yield from (Page(name, "alertroute", "change", "post") for name in ("test", "secret"))
+    yield Page("rehearsal", "policyrule", "view")
+    yield Page("switch", "policyrule", "change", "post")
+    yield from (Page(name, "policyexception", "decide", "post") for name in ("decide", "withdraw"))
     yield Page("withdraw", "consentlink", "change", "post")
     yield Page("sync", "project", "change", "post")
     yield from (Page(name, "token", "change", "post") for name in ("refresh", "introspect", "revoke"))
@@ -115,6 +129,8 @@ def rows(db: None) -> dict[str, Model]:
     made["reviewcampaign"] = ReviewCampaign.objects.create(
         name=f"{word} review", workspace=workspace, due_at=timezone.now() + dt.timedelta(days=14)
     )
+    made["policyrule"] = rule = make_rule(f"{word} policy", is_enabled=False)
+    made["policyexception"] = make_exception(rule, project, reason=word)
     keep_ledger(connector)
     made["ledgerentry"] = LedgerEntry.objects.get()
     return made
@@ -163,6 +179,8 @@ def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
         "reviewcampaign",
         "incident",
         "alertroute",
+        "policyrule",
+        "policyexception",
     }
     assert all(isinstance(found.model._default_manager.all(), VisibleQuerySet) for found in OURS)
 
@@ -218,7 +236,8 @@ def test_a_form_that_one_may_only_look_at_has_nothing_to_save(model: str, rows: 
 def test_an_operator_gets_every_page_but_those_that_only_flows_write(
     page: Page, rows: dict[str, Model], operator: User
 ) -> None:
-    expected = 200 if page.asks == "view" or page.model in EDITABLE else 403
+    opens = page.asks == "view" or page.model in EDITABLE or (page.model, page.name) == ("policyexception", "add")
+    expected = 200 if opens else 403
     assert ask(operator, page, rows).status_code == (302 if is_way_to_run(page) else expected)
 
 
@@ -337,6 +356,7 @@ def test_a_filter_names_no_row_that_one_may_not_see(
         "oauthclient": {"workspace__id__exact": rows["workspace"].pk},
         "consentlink": {"connector__project__id__exact": rows["project"].pk},
         "incident": {"workspace__id__exact": rows["workspace"].pk, "project__id__exact": rows["project"].pk},
+        "policyexception": {"project__id__exact": rows["project"].pk, "rule__id__exact": rows["policyrule"].pk},
         "ledgerentry": {
             "project__workspace__id__exact": rows["workspace"].pk,
             "project__id__exact": rows["project"].pk,

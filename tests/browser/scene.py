@@ -28,6 +28,8 @@ from connectors.models import (
     IntegrationType,
     LedgerEntry,
     OAuthClient,
+    PolicyException,
+    PolicyRule,
     Project,
     ReviewCampaign,
     ReviewNotice,
@@ -42,6 +44,7 @@ from connectors.models import (
 from tests import factories
 from tests.browser.alert_scene import make_alerts
 from tests.browser.history_scene import make_past
+from tests.browser.policy_scene import make_policies
 
 State = Connector.SyncState
 
@@ -133,6 +136,8 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples |= {Incident: incident.pk, AlertRoute: route.pk}
     make_past(now)
     scene.examples[ReviewCampaign] = _review(ada, now).pk
+    rule, exception = make_policies(now)
+    scene.examples |= {PolicyRule: rule.pk, PolicyException: exception.pk}
     return scene
 
 
