@@ -6,10 +6,9 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import ForeignKey, Model
+from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -21,7 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
 from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
-from connectors.admin.forms import NoticesChanges
+from connectors.admin.forms import NoticesChanges, StaffField
 from connectors.flows.events import changes, record_event
 from connectors.flows.review_mail import mails
 from connectors.flows.review_plan import plans_of
@@ -61,6 +60,13 @@ class ReviewCampaignForm(NoticesChanges):
     """What is reviewed, by when, and who is told."""
 
     watched = _STORED
+
+    escalate_to = StaffField(
+        label=_("Escalate to"),
+        required=False,
+        empty_label=_("Nobody"),
+        help_text=_("Hears what is undecided on the due day, and decides where a project has no owner."),
+    )
 
     class Meta:
         model = ReviewCampaign
@@ -108,12 +114,6 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         evidence = obj is not None and obj.state != ReviewCampaign.State.DRAFT
         return not evidence and bool(super().has_delete_permission(request, obj))
-
-    def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "escalate_to":
-            people = get_user_model()._default_manager.filter(is_active=True, is_staff=True)
-            kwargs["queryset"] = people.order_by("username")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def overview_of(self, request: HttpRequest, row: Any | None) -> dict[str, Any]:
         return overview(row, request) if row is not None else {}

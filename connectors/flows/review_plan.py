@@ -18,7 +18,7 @@ from connectors.models import Connector, LedgerEntry, ReviewCampaign, ReviewItem
 from connectors.models.connector import ConnectorQuerySet
 from connectors.models.review import ReviewItemQuerySet
 
-AT_ONCE = 200
+AT_ONCE = 100
 """Connectors whose declarations one request changes; the page says how many are left."""
 
 Outcome = ReviewItem.Outcome

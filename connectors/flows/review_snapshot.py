@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from connectors.core.reports.table import Cell, Row
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import LedgerEntry, ReviewCampaign, ReviewItem, Sensitivity
+from connectors.models import ReviewCampaign, ReviewItem, Sensitivity
 from connectors.models.ledger import LedgerEntryQuerySet
 
 BATCH = 2_000
@@ -49,6 +49,27 @@ EVIDENCE_FIELDS = (
     "outcome_note",
 )
 """The columns of `evidence_rows`, as `ReviewItem` declares them; the fingerprint of the snapshot follows last."""
+_FROM = {
+    "project_id": "project_id",
+    "project_label": "project__name",
+    "environment": "environment",
+    "connector_id": "connector_id",
+    "type_slug": "integration_type_id",
+    "scope": "scope",
+    "sensitivity": "sensitivity",
+    "declared": "declared",
+    "repository": "repository",
+    "registered": "registered",
+    "granted": "granted",
+    "verdict": "verdict",
+    "finding": "reason",
+    "account": "account",
+    "person": "person",
+    "since": "since",
+}
+"""Fields of a reviewed scope, and where an entry of the ledger has them."""
+_FIELDS = tuple(_FROM)
+_COPIED = ("project__owner", *_FROM.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,37 +142,16 @@ def owners_by_project(campaign: ReviewCampaign, owners: Iterable[int | None]) ->
 
 
 def _items(campaign: ReviewCampaign, entries: LedgerEntryQuerySet) -> Iterator[ReviewItem]:
+    """As plain values, because making 100,000 rows of three models first would take longer than all the rest."""
     facts = ScopeFacts()
     chosen = entries_of(campaign, entries)
     deciders = owners_by_project(campaign, set(chosen.order_by().values_list("project__owner", flat=True).distinct()))
-    rows = chosen.select_related("project").defer("project__notes")
-    for entry in rows.order_by("project__name", "project", "integration_type", "scope").iterator(BATCH):
-        yield _item(campaign, entry, facts, deciders.get(entry.project.owner_id, (None, "")))
-
-
-def _item(campaign: ReviewCampaign, entry: LedgerEntry, facts: ScopeFacts, owner: tuple[int | None, str]) -> ReviewItem:
-    return ReviewItem(
-        campaign=campaign,
-        project_id=entry.project_id,
-        project_label=entry.project.name,
-        environment=entry.environment,
-        connector_id=entry.connector_id,
-        type_slug=entry.integration_type_id,
-        scope=entry.scope,
-        title=facts.title(entry.integration_type_id, entry.scope)[:300],
-        sensitivity=entry.sensitivity,
-        declared=entry.declared,
-        repository=entry.repository,
-        registered=entry.registered,
-        granted=entry.granted,
-        verdict=entry.verdict,
-        finding=entry.reason,
-        account=entry.account,
-        person=entry.person,
-        since=entry.since,
-        owner_id=owner[0],
-        owner_label=owner[1],
-    )
+    rows = chosen.order_by("project__name", "project", "integration_type", "scope").values_list(*_COPIED)
+    for owner, *values in rows.iterator(BATCH):
+        frozen = dict(zip(_FIELDS, values, strict=True))
+        owner_id, owner_label = deciders.get(owner, (None, ""))
+        title = facts.title(frozen["type_slug"], frozen["scope"])[:300]
+        yield ReviewItem(campaign=campaign, title=title, owner_id=owner_id, owner_label=owner_label, **frozen)
 
 
 def _add(digest: hashlib._Hash, values: Iterable[object]) -> None:

@@ -17,12 +17,11 @@ from connectors.core.errors import Refused
 from connectors.flows import ledger
 from connectors.flows.events import Change, record_event, record_events
 from connectors.flows.review_choices import may_narrow_to
-from connectors.flows.review_snapshot import entries_of, evidence_rows, freeze, owners_by_project, verify
+from connectors.flows.review_snapshot import entries_of, freeze, owners_by_project
+from connectors.flows.review_snapshot import evidence_rows as evidence_rows
 from connectors.models import Connector, ReviewCampaign, ReviewItem, Sensitivity
 from connectors.models.ledger import LedgerEntryQuerySet
 from connectors.models.review import ReviewItemQuerySet
-
-__all__ = ["evidence_rows", "verify"]
 
 CHANGE_REVIEW = "connectors.change_reviewcampaign"
 """Whoever has it runs reviews, and may decide in every owner's stead."""
