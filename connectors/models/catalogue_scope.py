@@ -66,7 +66,7 @@ class CatalogueScope(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.title} ({self.name})" if self.title else self.name
 
     @property
     def is_said_by_the_team(self) -> bool:

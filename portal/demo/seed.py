@@ -50,6 +50,7 @@ def seed(place: DemoPlace) -> None:
 
     Needs the emulator to answer. Files are imported for new projects only: what a person changed since is kept.
     """
+    _quietly("load_catalogue")  # the database may be that of an older demo
     workspace = Workspace.objects.filter(name=WORKSPACE).first()
     if workspace is None:
         _quietly("add_workspace", WORKSPACE, api_url=place.emulator_url, token_file=str(place.token_file))
