@@ -13,11 +13,13 @@ from django.contrib.auth.models import User
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.template import engines
 from django.template.response import TemplateResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from django.urls import reverse
 
 from connectors.admin.pages import download
 from connectors.core.reports import Column, Row, Table
 from connectors.models import Event, Project
+from tests.factories import keep_ledger, make_connector
 
 Ask = Callable[[str], HttpRequest]
 COLUMNS = (Column("scope", "Scope", "As the provider spells it."), Column("declared", "Declared"))
@@ -146,3 +148,20 @@ def test_the_menu_keeps_the_pages_filters_and_drops_its_page_number(ask: Ask) ->
     menu = engines["django"].get_template("connectors/pages/downloads.html").render({}, ask("verdict=missing&p=3"))
     assert "?verdict=missing&amp;download=csv" in menu
     assert "p=3" not in menu
+
+
+def test_the_ledger_is_downloaded_with_the_filters_of_its_list(browser: Client, project: Project) -> None:
+    keep_ledger(make_connector(project, "slack", ["chat:write"], registered=[]))
+    keep_ledger(make_connector(project, "gmail", ["mail.read"], registered=["mail.read"]))
+    answer = browser.get(reverse("admin:connectors_ledgerentry_changelist"), {"verdict": "missing", "download": "json"})
+    document = json.loads(answer.getvalue())
+    assert [row["scope"] for row in document["rows"]] == ["chat:write"]
+    assert document["about"]
+
+
+def test_whoever_may_not_see_the_ledger_cannot_download_it(viewer: User) -> None:
+    client = Client()
+    client.force_login(viewer)
+    address = reverse("admin:connectors_ledgerentry_changelist")
+    assert client.get(address, {"download": "csv"}).status_code == 403
+    assert not Event.objects.exists()
