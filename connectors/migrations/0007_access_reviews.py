@@ -272,6 +272,11 @@ class Migration(migrations.Migration):
                 "indexes": [
                     models.Index(fields=["campaign", "project_label", "type_slug", "scope"], name="reviewitem_list"),
                     models.Index(fields=["campaign", "owner", "decision"], name="reviewitem_owner"),
+                    models.Index(
+                        condition=models.Q(("outcome__in", ["waiting", "declared", "failed"])),
+                        fields=["connector", "scope"],
+                        name="reviewitem_unfinished",
+                    ),
                 ],
             },
         ),

@@ -195,6 +195,12 @@ class ReviewItem(models.Model):
         indexes = [
             models.Index(fields=["campaign", "project_label", "type_slug", "scope"], name="reviewitem_list"),
             models.Index(fields=["campaign", "owner", "decision"], name="reviewitem_owner"),
+            # Those whose outcome is looked at every hour: few among all that were ever reviewed.
+            models.Index(
+                fields=["connector", "scope"],
+                name="reviewitem_unfinished",
+                condition=Q(outcome__in=["waiting", "declared", "failed"]),
+            ),
         ]
 
     def __str__(self) -> str:
