@@ -67,6 +67,12 @@ def test_an_account_names_the_types_that_it_reaches(fleet: None, browser: Client
     assert (ops.main, ops.types) == ("ops@acme.example", ("Gmail",))
 
 
+def test_a_person_leads_to_all_that_they_authorised(fleet: None, browser: Client) -> None:
+    hrefs = {line.main: line.person_href for line in lines(browser, "people")}
+    assert hrefs == {"ada": f"{PATH}person/?name=ada", "Not known who": ""}
+    assert b"ada" in browser.get(hrefs["ada"]).content
+
+
 def test_filters_stay_when_one_goes_from_one_page_to_the_other(fleet: None, browser: Client) -> None:
     page = parse(browser.get(f"{PATH}by/scopes/", {"provider": "google", "q": "mail", "p": "1"}).content)
     tabs = [one.attributes["href"] for one in page.having("class", "ledger-tab")]

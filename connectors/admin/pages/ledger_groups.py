@@ -13,7 +13,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, reverse
+from django.urls import URLPattern, reverse
 from django.utils.safestring import SafeString
 
 from connectors.admin import cells
@@ -176,10 +176,5 @@ def _at(query: str, page: int) -> str:
 
 
 def _person(name: str) -> str:
-    """The page of what a person authorised, for whoever leaves."""
-    if not name:
-        return ""
-    try:
-        return f"{reverse('admin:connectors_ledgerentry_person')}?{urlencode({'name': name})}"
-    except NoReverseMatch:
-        return ""
+    """The page of all that somebody authorised, which is also where it is handed over when they leave."""
+    return f"{reverse('admin:connectors_ledgerentry_person')}?{urlencode({'name': name})}" if name else ""
