@@ -102,6 +102,7 @@ EXTRA: list[Look] = [
     Look("history-month", lambda scene: "/admin/connectors/ledgerentry/changes/?from=2001-01-01"),
     Look("person-ada", lambda scene: "/admin/connectors/ledgerentry/person/?name=ada"),
     Look("person-nobody", lambda scene: "/admin/connectors/ledgerentry/person/?name=nobody"),
+    Look("ledgerentry-printed", lambda scene: "/admin/connectors/ledgerentry/?download=print"),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]
