@@ -35,12 +35,16 @@ MOST_MOMENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class SideChange:
-    """What one side listed anew and no longer, and what else became of it, in words ("" for nothing else)."""
+    """What one side listed anew and no longer, and what else became of it, in words ("" for nothing else).
+
+    `whole`: the side as a whole came or went, so that the words tell it of its scopes as well.
+    """
 
     side: Side
     added: tuple[str, ...]
     removed: tuple[str, ...]
     words: str = ""
+    whole: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.words)
@@ -214,7 +218,7 @@ def _of_moment(ended: list[ScopePeriod], begun: list[ScopePeriod]) -> tuple[Side
         gone = [period for period in ended if period.side == side]
         come = [period for period in begun if period.side == side]
         before, now = _has(gone), _has(come)
-        found.append(_change(side, _scopes(gone), _scopes(come), side_words(side, before, now)))
+        found.append(_change(side, _scopes(gone), _scopes(come), before, now))
     return tuple(filter(None, found))
 
 
@@ -233,15 +237,17 @@ def _between(before: Standing, now: Standing) -> tuple[SideChange, ...]:
             side,
             before.listed.get(side, nothing),
             now.listed.get(side, nothing),
-            side_words(side, before.has(side), now.has(side)),
+            before.has(side),
+            now.has(side),
         )
         for side in Side
     )
     return tuple(filter(None, changes))
 
 
-def _change(side: Side, before: frozenset[str], now: frozenset[str], words: str) -> SideChange:
-    return SideChange(side, tuple(sorted(now - before)), tuple(sorted(before - now)), words)
+def _change(side: Side, before: frozenset[str], now: frozenset[str], had: Has | None, has: Has | None) -> SideChange:
+    whole = (had is not None and had.is_listed) != (has is not None and has.is_listed)
+    return SideChange(side, tuple(sorted(now - before)), tuple(sorted(before - now)), side_words(side, had, has), whole)
 
 
 def _only(changed: Changed, wanted: Wanted) -> Changed:

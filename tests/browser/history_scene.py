@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.db.models import F
 
@@ -18,13 +19,17 @@ def make_past(now: dt.datetime) -> None:
     gmail = Connector.objects.select_related("project").get(project__slug="support-desk", integration_type="gmail")
     run = SyncRun.objects.filter(project=gmail.project).order_by("pk").first()
     days = [now - dt.timedelta(days=count) for count in (12, 9, 5, 2)]
-    by = {"begun_by": "ada", "begun_through": "connector.changed"}
+    by: dict[str, Any] = {"begun_by": "ada", "begun_through": "connector.changed"}
     make_period(gmail, "declared", MODIFY, days[0], days[2], ended_through="connector.changed", ended_by="ada", **by)
-    found = {"begun_by": "scheduler", "begun_through": "project.observed", "begun_run": run}
+    found: dict[str, Any] = {"begun_by": "scheduler", "begun_through": "project.observed", "begun_run": run}
     make_period(gmail, "registered", MODIFY, days[1], **found)
     side = ScopePeriod.objects.filter(project=gmail.project, type_slug="gmail", side="registered", scope="").first()
     if side is not None:
-        ended = {"ended_through": "consent.given", "ended_by": "ada", "account": "old-inbox@example.com"}
+        ended: dict[str, Any] = {
+            "ended_through": "consent.given",
+            "ended_by": "ada",
+            "account": "old-inbox@example.com",
+        }
         ScopePeriod.objects.filter(pk=side.pk).update(until=days[3], **ended)
         make_period(
             gmail, "registered", "", days[3], account=side.account, begun_by="ada", begun_through="consent.given"

@@ -118,7 +118,7 @@ def test_what_becomes_of_a_side_is_said_in_words(
     if now is not None:
         make_period(slack, "registered", "", JULY, **now)
     (row,) = between(JUNE, JULY, Wanted(side="registered")).rows
-    assert row.net == (SideChange(Side.REGISTERED, (), (), words),)
+    assert row.net == (SideChange(Side.REGISTERED, (), (), words, whole="account changed" not in words),)
     assert row.moments[0].changes == row.net
 
 
@@ -126,7 +126,9 @@ def test_a_timeline_tells_the_newest_first_with_scopes_of_one_cause_together(sla
     found = timeline(slack)
     assert [(one.at, one.by) for one in found.moments] == [(JULY, "grace"), (JUNE, "tests"), (MAY, "ada")]
     assert found.moments[0].changes == (SideChange(Side.DECLARED, ("users:read",), ("chat:write",)),)
-    assert found.moments[2].changes == (SideChange(Side.DECLARED, ("channels:read",), (), "Declared in the portal."),)
+    assert found.moments[2].changes == (
+        SideChange(Side.DECLARED, ("channels:read",), (), "Declared in the portal.", whole=True),
+    )
     assert found.before is None
 
 

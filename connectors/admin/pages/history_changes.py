@@ -111,6 +111,8 @@ def parts_of(facts: ScopeFacts, type_: str, changes: Iterable[SideChange]) -> tu
 
 
 def _parts(facts: ScopeFacts, type_: str, change: SideChange) -> list[Part]:
+    if change.whole:
+        return [Part(change.words, tuple(chips(facts, type_, added=change.added, removed=change.removed)))]
     found = [Part(change.words)] if change.words else []
     if change.added:
         found.append(Part(listed_words(change.side, added=True), tuple(chips(facts, type_, added=change.added))))
