@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from connectors.core.catalog import Catalog, ScopeInfo, Sensitivity, load_catalog
+from connectors.core.catalog import Catalog, load_catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,6 @@ class ScopeRules:
                 _sort_in(scope, self.why_unasked(type_, scope), removed, explained)
         return ScopeDifference(tuple(added), tuple(removed), tuple(explained))
 
-    def highest_sensitivity(self, type_: str, scopes: Iterable[str]) -> Sensitivity | None:
-        """The gravest sensitivity among the known scopes; None when none is known, which does not mean harmless."""
-        found = [info.sensitivity for info in self._infos(type_, scopes)]
-        return max(found, key=lambda level: level.rank, default=None)
-
-    def unknown(self, type_: str, scopes: Iterable[str]) -> tuple[str, ...]:
-        """The scopes that the catalogue does not know for this type's provider, in their order."""
-        return tuple(scope for scope in tidy(scopes) if self.catalog.scope(type_, scope) is None)
-
     def without_auto_added(self, type_: str, scopes: Iterable[str]) -> tuple[str, ...]:
         """The scopes that somebody asked for, as well as can be told from a registered list.
 
@@ -95,10 +86,6 @@ class ScopeRules:
             known = self.auto_added(type_)
             return tuple(scope for scope in tidy(scopes) if self.canonical(type_, scope) not in known)
         return tuple(scope for scope in tidy(scopes) if self.why_unasked(type_, scope) is None)
-
-    def _infos(self, type_: str, scopes: Iterable[str]) -> list[ScopeInfo]:
-        found = (self.catalog.scope(type_, scope) for scope in tidy(scopes))
-        return [info for info in found if info is not None]
 
     def has_no_scopes(self, type_: str) -> bool:
         """True when the type's provider is known to have no OAuth scopes at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from connectors.flows.incidents import watch
 from connectors.models import AlertDelivery, AlertRoute, Connector, Incident, Project
@@ -51,13 +52,14 @@ def _messages(incident: Incident, routes: list[AlertRoute], began: dt.datetime, 
         route=chat, phase=Phase.OPENED, state=State.SENT, sent_at=began, next_attempt_at=began
     )
     later = now + dt.timedelta(minutes=20)
-    for route, about, state, values in [
+    messages: list[tuple[AlertRoute, Incident, AlertDelivery.State, dict[str, Any]]] = [
         (oncall, incident, State.SENT, {"sent_at": began}),
         (chat, incident, State.QUEUED, {"attempts": 2, "error": NO_ANSWER, "next_attempt_at": later}),
         (pager, incident, State.GIVEN_UP, {"attempts": 7, "error": NO_ANSWER}),
         (oncall, other, State.DIGESTED, {"digest": digest}),
         (chat, other, State.DROPPED, {}),
-    ]:
+    ]
+    for route, about, state, values in messages:
         AlertDelivery.objects.create(
             route=route, incident=about, phase=Phase.OPENED, state=state, **{"next_attempt_at": began, **values}
         )

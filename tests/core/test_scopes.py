@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.core.catalog import Sensitivity, load_catalog
+from connectors.core.catalog import load_catalog
 from connectors.core.scopes import ScopeDifference, ScopeRules, tidy
 
 SEND = "https://www.googleapis.com/auth/gmail.send"
@@ -104,24 +103,6 @@ def test_normalise_resolves_aliases_and_drops_blanks() -> None:
 
 def test_tidy_keeps_the_first_of_each_and_its_place() -> None:
     assert tidy(["b", " a", "", "b ", "a"]) == ("b", "a")
-
-
-@pytest.mark.parametrize(
-    ("type_", "scopes", "expected"),
-    [
-        ("github", ["read:user", "repo"], Sensitivity.CRITICAL),
-        ("gmail", ["email"], Sensitivity.LOW),
-        ("gmail", ["unheard:of"], None),
-        ("google_photos", ["email"], None),
-        ("slack", [], None),
-    ],
-)
-def test_the_gravest_known_sensitivity_counts(type_: str, scopes: list[str], expected: Sensitivity | None) -> None:
-    assert rules.highest_sensitivity(type_, scopes) is expected
-
-
-def test_unknown_scopes_are_named() -> None:
-    assert rules.unknown("gmail", ["email", "unheard:of", SEND]) == ("unheard:of",)
 
 
 def test_once_base44_has_said_what_it_adds_nothing_else_counts_as_not_asked_for() -> None:
