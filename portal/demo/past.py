@@ -11,11 +11,13 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from connectors.models import (
+    Connector,
     Event,
     LedgerEntry,
     PolicyException,
     PolicyFinding,
     PolicyRule,
+    Project,
     ReviewCampaign,
     ScopePeriod,
     SyncRun,
@@ -41,6 +43,8 @@ def _dated() -> list[tuple[QuerySet[Any], tuple[str, ...]]]:
     runs = SyncRun.objects.exclude(finished_at=None)
     return [
         (Event.objects.all(), ("at",)),
+        (Project.objects.all(), ("created_at",)),
+        (Connector.objects.all(), ("created_at", "updated_at", "source_read_at", "repository_read_at")),
         (runs, ("created_at", "started_at", "finished_at")),
         (ScopePeriod.objects.all(), ("since", "until")),
         (LedgerEntry.objects.all(), ("since",)),
