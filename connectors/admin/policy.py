@@ -174,7 +174,7 @@ class PolicyExceptionAdmin(OverviewMixin, PortalAdmin):
         return False
 
     def overview_of(self, request: HttpRequest, row: PolicyException | None) -> dict[str, Any]:
-        return exception_overview(row, request) if row is not None else {}
+        return exception_overview(row, request) if row is not None else {"asks": True}
 
     @admin.display(description=_("Policy"), ordering="rule__name")
     def head(self, row: PolicyException) -> SafeString:

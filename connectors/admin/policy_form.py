@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -34,6 +34,11 @@ class LinesField(ScopesField):
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
+
+
+def text_area(rows: int) -> UnfoldAdminTextareaWidget:
+    """A text area for so many lines."""
+    return UnfoldAdminTextareaWidget(attrs={"rows": rows})
 
 
 class PolicyRuleForm(NoticesChanges):
@@ -76,7 +81,7 @@ class PolicyRuleForm(NoticesChanges):
     )
     account_domains = DomainsField(
         label=_("Allowed account domains"),
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        widget=text_area(2),
         help_text=_(
             "One per line, such as acme.com. The rule is then broken only where the account is known to be of another "
             "domain. Empty: the account does not matter."
@@ -104,6 +109,7 @@ class PolicyRuleForm(NoticesChanges):
             "account_domains",
             "never_with",
         ]
+        widgets: ClassVar = {"explanation": text_area(4)}
 
     def clean_types(self) -> list[str]:
         types: list[str] = self.cleaned_data["types"]
@@ -137,6 +143,7 @@ class PolicyExceptionForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = PolicyException
         fields = ["rule", "project", "type_slug", "scope", "reason", "owner"]
+        widgets: ClassVar = {"reason": text_area(4)}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -297,7 +297,10 @@ def _without(finding: Finding, known: Collection[tuple[object, ...]]) -> Finding
 
 
 def _keys(finding: Finding) -> Iterable[tuple[object, ...]]:
-    return (_key(finding, breach) for breach in finding.breaches)
+    """What a finding of before stands for: going down to a scope that a broader one included adds nothing."""
+    for breach in finding.breaches:
+        for scope in (breach.use.scope, *breach.use.contains):
+            yield _key(finding, replace(breach, use=replace(breach.use, scope=scope)))
 
 
 def _key(finding: Finding, breach: Breach) -> tuple[object, ...]:

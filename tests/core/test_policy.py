@@ -144,6 +144,13 @@ def use(scope: str, **values: object) -> Use:
     return replace(Use(1, "gmail", scope, "production"), **values)  # type: ignore[arg-type]
 
 
+def test_going_down_to_an_included_scope_adds_nothing() -> None:
+    rule = Rule("No sending", Effect.BLOCK, scope_patterns=(SEND,))
+    broad, narrow = findings([rule], [use("mail.full", contains=(SEND,))]), findings([rule], [use(SEND)])
+    assert added(narrow, broad) == ()
+    assert added(broad, narrow) == broad
+
+
 def test_an_exception_for_one_scope_leaves_the_other_to_count() -> None:
     rule = Rule("Mail", Effect.BLOCK, scope_patterns=("mail.*",), key=7)
     (judged,) = judge(findings([rule], [use(SEND), use("mail.read")]), [Exemption(7, 1, "gmail", "mail.read", 3)])

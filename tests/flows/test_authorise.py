@@ -32,7 +32,7 @@ from connectors.flows.authorise import (
     refuse_hopeless,
 )
 from connectors.models import Authorisation, Connector, Event, OAuthClient, Project, Token
-from tests.factories import SHELL, make_connector, make_oauth_client, make_token, make_workspace
+from tests.factories import SHELL, make_connector, make_oauth_client, make_rule, make_token, make_workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -295,6 +295,16 @@ def test_an_account_of_an_allowed_domain_is_taken(connector: Connector, client: 
     workspace.allowed_account_domains = ["acme.example"]
     workspace.save()
     assert travel(connector, client, operator, Answers(granted(*SCOPES), ALICE)).outcome == Outcome.CONNECTED
+
+
+def test_a_policy_about_accounts_is_asked_once_it_is_known_whose_it_is(
+    connector: Connector, client: OAuthClient, operator: User
+) -> None:
+    make_rule("Our own accounts", effect="approval", account_domains=["acme.example"])
+    settled = travel(connector, client, operator, Answers(granted(*SCOPES), Account("sub-eve", "eve@evil.example")))
+    assert settled.outcome == Outcome.WRONG_DOMAIN
+    assert "“Our own accounts” says so" in settled.message
+    assert not Token.objects.exists()
 
 
 def test_authorising_anew_is_a_new_generation(connector: Connector, client: OAuthClient, operator: User) -> None:
