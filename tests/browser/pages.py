@@ -103,6 +103,8 @@ EXTRA: list[Look] = [
     Look("person-ada", lambda scene: "/admin/connectors/ledgerentry/person/?name=ada"),
     Look("person-nobody", lambda scene: "/admin/connectors/ledgerentry/person/?name=nobody"),
     Look("ledgerentry-printed", lambda scene: "/admin/connectors/ledgerentry/?download=print"),
+    Look("ledgerentry-scopes-found", lambda scene: "/admin/connectors/ledgerentry/by/scopes/?q=send+mail"),
+    Look("ledgerentry-list-differs", lambda scene: "/admin/connectors/ledgerentry/?verdict=differs&sensitivity=high"),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]
