@@ -68,5 +68,5 @@ class GroupList(LedgerList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.result_list = []
-        self.result_count = self.full_result_count = 0
+        self.result_count = self.full_result_count = None  # 0 would be told in the page's head
         self.show_full_result_count = self.show_admin_actions = self.multi_page = self.can_show_all = False

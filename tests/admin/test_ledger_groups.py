@@ -84,6 +84,10 @@ def test_filters_choose_the_entries_that_are_grouped(fleet: None, browser: Clien
     assert [line.group.name for line in lines(browser, "scopes", environment__exact="production")] == ["repo"]
 
 
+def test_the_head_of_a_page_of_groups_says_nothing_of_a_count(fleet: None, browser: Client) -> None:
+    assert b"pc-found" not in browser.get(f"{PATH}by/scopes/", {"q": "mail"}).content
+
+
 def test_groups_are_turned_over_page_by_page(browser: Client) -> None:
     names = [f"scope:{number:03}" for number in range(60)]
     make_connector(make_project("shop"), "github", names)

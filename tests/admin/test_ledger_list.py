@@ -209,6 +209,7 @@ def test_counting_ends_at_a_limit_and_the_list_says_so(browser: Client, monkeypa
     pages = Capped(LedgerEntry.objects.order_by("pk"), 50)
     assert (pages.count, pages.num_pages, pages.is_capped) == (100, 2, True)
     assert b"More than 100 scopes" in browser.get(PATH).content
+    assert b"more than 100 found" in browser.get(PATH, {"q": "fleet"}).content
     assert len(listed(browser, p=2)) == 50
 
 
