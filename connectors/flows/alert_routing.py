@@ -79,10 +79,13 @@ def wishes(routes: Iterable[AlertRoute] | None = None) -> list[Wish]:
     ]
 
 
-def tell_opened(incidents: Sequence[Incident], environments: Mapping[int, str], now: dt.datetime) -> int:
-    """Queues a message that they began for every route that wants it; returns how many. Quiet hours come later."""
-    if not incidents or not (found := wishes()):
-        return 0
+def tell_opened(
+    incidents: Sequence[Incident], environments: Mapping[int, str], now: dt.datetime, found: Sequence[Wish]
+) -> int:
+    """Queues a message that they began for every route that wants it; returns how many. Quiet hours come later.
+
+    `environments` are those of their projects, `found` what the routes want (`wishes`).
+    """
     rows = (
         AlertDelivery(route=wish.route, incident=incident, phase=Phase.OPENED, next_attempt_at=now)
         for wish in found

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from django.db import connection, transaction
+from django.db import IntegrityError, transaction
 
 from connectors.core.actor import SCHEDULER
-from connectors.flows.alert_routing import CHUNK, FLAPPING, chunks, take_back_over, tell_opened, tell_over
+from connectors.flows.alert_routing import CHUNK, FLAPPING, chunks, take_back_over, tell_opened, tell_over, wishes
 from connectors.flows.events import Change, record_events
 from connectors.flows.incident_sources import Wrong, everything_wrong
 from connectors.models import AlertDelivery, Connector, Incident, Severity
 
-_LOCK = 0x5C0_1ED6
-"""Any number that nothing else locks: one watch at a time writes."""
+log = logging.getLogger(__name__)
+
 _KNOWN = ("key", "severity", "is_terminal", "title", "detail", "opened_at", "connector_id", "project_id")
+Item = TypeVar("Item")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Watched:
     """How many incidents a watch opened, closed and opened again."""
 
@@ -32,9 +35,13 @@ class Watched:
 class _Changes:
     open: list[Wrong] = field(default_factory=list)
     close: list[Incident] = field(default_factory=list)
-    replace: list[Incident] = field(default_factory=list)
+    replace: list[tuple[Incident, Wrong]] = field(default_factory=list)
     reopen: list[Incident] = field(default_factory=list)
     update: list[Incident] = field(default_factory=list)
+
+
+class _OvertakenError(Exception):
+    """Another watch has just made the same change."""
 
 
 def watch(now: dt.datetime, *, whole: bool = False) -> Watched:
@@ -45,18 +52,45 @@ def watch(now: dt.datetime, *, whole: bool = False) -> Watched:
     only has to hear of it. `whole`: looks for tokens that newly end soon as well, which is dear.
     """
     wrong, names = everything_wrong(now, whole=whole)
-    with transaction.atomic():
-        _alone()
-        changes = _compare(wrong, now)
-        _close(changes.replace, now, "It became graver.")
-        opened = _open(changes.open, now)
-        _close(changes.close, now)
-        _reopen(changes.reopen)
-        Incident.objects.bulk_update(changes.update, ["title", "detail", "is_terminal"], batch_size=CHUNK)
-        tell_over([row.pk for row in changes.close], now)
-        take_back_over([row.pk for row in changes.reopen], now)
-        tell_opened(opened, names.environments, now)
-    return Watched(len(opened), len(changes.close), len(changes.reopen))
+    changes, watched = _compare(wrong, now), Watched()
+    try:
+        _carry_out(changes, names.environments, now, watched)
+    except (IntegrityError, _OvertakenError):
+        # Two watches at once, or a row that was deleted meanwhile; the next one sees how it stands.
+        log.info("A watch for incidents stopped: another one was faster")
+    return watched
+
+
+def _carry_out(changes: _Changes, environments: Mapping[int, str], now: dt.datetime, watched: Watched) -> None:
+    """In portions, each with its events and messages in a transaction of its own: on SQLite nobody else can write
+    during one."""
+    found = wishes() if changes.open or changes.replace else []
+    for pairs in _portions(changes.replace):
+        with transaction.atomic():
+            _close([row for row, _ in pairs], now, "It became graver.")
+            tell_opened(_open([item for _, item in pairs], now), environments, now, found)
+        watched.opened += len(pairs)
+    for items in _portions(changes.open):
+        with transaction.atomic():
+            tell_opened(_open(items, now), environments, now, found)
+        watched.opened += len(items)
+    for rows in _portions(changes.close):
+        with transaction.atomic():
+            _close(rows, now)
+            tell_over([row.pk for row in rows], now)
+        watched.closed += len(rows)
+    for rows in _portions(changes.reopen):
+        with transaction.atomic():
+            _reopen(rows)
+            take_back_over([row.pk for row in rows], now)
+        watched.reopened += len(rows)
+    for rows in _portions(changes.update):
+        Incident.objects.bulk_update(rows, ["title", "detail", "is_terminal"])
+
+
+def _portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
 
 
 def prune_incidents(now: dt.datetime, *, keep_days: int) -> int:
@@ -67,13 +101,6 @@ def prune_incidents(now: dt.datetime, *, keep_days: int) -> int:
         Incident.objects.filter(pk__in=keys).delete()
     AlertDelivery.objects.filter(incident=None, members=None, created_at__lt=before).delete()
     return len(old)
-
-
-def _alone() -> None:
-    """Lets no other watch write until this transaction ends. On SQLite the transaction itself is that lock."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def _compare(wrong: Mapping[str, Wrong], now: dt.datetime) -> _Changes:
@@ -97,8 +124,7 @@ def _compare(wrong: Mapping[str, Wrong], now: dt.datetime) -> _Changes:
 
 def _compare_one(row: Incident, item: Wrong, changes: _Changes) -> None:
     if item.opens and item.severity > row.severity:
-        changes.replace.append(row)
-        changes.open.append(item)
+        changes.replace.append((row, item))
     elif _take_over(row, item):
         changes.update.append(row)
 
@@ -112,50 +138,47 @@ def _take_over(row: Incident, item: Wrong) -> bool:
 
 def _open(items: Iterable[Wrong], now: dt.datetime) -> list[Incident]:
     opened = Incident.objects.bulk_create(
-        (
-            Incident(
-                key=item.key,
-                kind=item.kind,
-                severity=item.severity,
-                is_terminal=item.is_terminal,
-                workspace_id=item.place.workspace_id,
-                project_id=item.place.project_id,
-                connector_id=item.place.connector_id,
-                title=item.title[:200],
-                detail=item.detail,
-                opened_at=now,
-            )
-            for item in items
-        ),
-        batch_size=CHUNK,
+        Incident(
+            key=item.key,
+            kind=item.kind,
+            severity=item.severity,
+            is_terminal=item.is_terminal,
+            workspace_id=item.place.workspace_id,
+            project_id=item.place.project_id,
+            connector_id=item.place.connector_id,
+            title=item.title[:200],
+            detail=item.detail,
+            opened_at=now,
+        )
+        for item in items
     )
     _record("incident.opened", opened)
     return opened
 
 
-def _close(rows: list[Incident], now: dt.datetime, why: str = "") -> None:
-    for keys in chunks(row.pk for row in rows):
-        Incident.objects.filter(pk__in=keys).update(closed_at=now)
+def _close(rows: Sequence[Incident], now: dt.datetime, why: str = "") -> None:
+    still_open = Incident.objects.open().filter(pk__in=[row.pk for row in rows])
+    if still_open.update(closed_at=now) != len(rows):
+        raise _OvertakenError
     _record("incident.closed", rows, why)
 
 
-def _reopen(rows: list[Incident]) -> None:
-    for row in rows:
-        row.closed_at = None
-    Incident.objects.bulk_update(rows, ["closed_at", "title", "detail", "is_terminal"], batch_size=CHUNK)
+def _reopen(rows: Sequence[Incident]) -> None:
+    still_over = Incident.objects.filter(pk__in=[row.pk for row in rows], closed_at__isnull=False)
+    if still_over.update(closed_at=None) != len(rows):
+        raise _OvertakenError
+    Incident.objects.bulk_update(rows, ["title", "detail", "is_terminal"])
     _record("incident.reopened", rows)
 
 
-def _record(verb: str, rows: list[Incident], why: str = "") -> None:
-    """One event for each; the connectors that their labels name are read in portions."""
-    for start in range(0, len(rows), CHUNK):
-        some = rows[start : start + CHUNK]
-        wanted = {row.connector_id for row in some if row.connector_id}
-        connectors = Connector.objects.select_related("project").only("integration_type_id", "project__name")
-        found = connectors.in_bulk(wanted) if wanted else {}
-        for row in some:
-            row.connector = found.get(row.connector_id) if row.connector_id else None
-        record_events(SCHEDULER, verb, [_change(row, why) for row in some])
+def _record(verb: str, rows: Sequence[Incident], why: str = "") -> None:
+    """One event for each; the connectors that their labels name are read at once."""
+    wanted = {row.connector_id for row in rows if row.connector_id}
+    connectors = Connector.objects.select_related("project").only("integration_type_id", "project__name")
+    found = connectors.in_bulk(wanted) if wanted else {}
+    for row in rows:
+        row.connector = found.get(row.connector_id) if row.connector_id else None
+    record_events(SCHEDULER, verb, [_change(row, why) for row in rows])
 
 
 def _change(row: Incident, why: str) -> Change:

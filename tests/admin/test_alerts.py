@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from connectors.core.webhooks import PREFIX, new_secret
-from connectors.flows.alert_routing import tell_opened
+from connectors.flows.alert_routing import tell_opened, wishes
 from connectors.flows.alerts import deliver
 from connectors.models import AlertDelivery, AlertRoute, Event, Incident, Severity
 from tests.admin.form_data import address, errors, last_event, save, shown, told
@@ -83,7 +83,7 @@ def test_an_incidents_page_says_why_it_matters_what_to_do_and_who_was_told(brows
         f"consent:{row.pk}", kind="consent", title="Consent needed", connector=row, project=row.project
     )
     make_route("Ops")
-    tell_opened([incident], {}, timezone.now())
+    tell_opened([incident], {}, timezone.now(), wishes())
     deliver()
     page = text(browser.get(address("incident", "change", incident.pk)))
     assert "the connector does not work with the scopes that it needs" in page
@@ -265,7 +265,7 @@ def test_a_route_by_mail_has_no_secret_to_replace(browser: Client) -> None:
 
 def test_deleting_a_route_forgets_what_was_sent_on_it(browser: Client) -> None:
     route = make_route()
-    tell_opened([make_incident()], {}, timezone.now())
+    tell_opened([make_incident()], {}, timezone.now(), wishes())
     browser.post(address("alertroute", "delete", route.pk), {"post": "yes"})
     assert not AlertRoute.objects.exists()
     assert (last_event().verb, Incident.objects.count()) == ("alert_route.deleted", 1)

@@ -67,7 +67,7 @@ def test_what_concerns_a_whole_workspace_concerns_its_projects(shop: Project) ->
 
 def test_a_route_that_is_off_gets_nothing(shop: Project) -> None:
     make_route(is_enabled=False)
-    assert tell_opened([of(shop)], {}, timezone.now()) == 0
+    assert tell_opened([of(shop)], {}, timezone.now(), wishes()) == 0
     assert not AlertDelivery.objects.exists()
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connectors import tasks
 from connectors.core.webhooks import new_secret
-from connectors.flows.alert_routing import take_back_over, tell_opened, tell_over
+from connectors.flows.alert_routing import take_back_over, tell_opened, tell_over, wishes
 from connectors.flows.alerts import deliver
 from connectors.models import AlertDelivery, AlertRoute, Event, Incident, Sealed, Severity
 from tests.factories import make_connector, make_incident, make_project, make_route
@@ -36,7 +36,7 @@ def _reachable() -> Iterator[None]:
 
 
 def begin(*incidents: Incident, now: dt.datetime = NOW) -> None:
-    tell_opened(incidents, {}, now)
+    tell_opened(incidents, {}, now, wishes())
 
 
 def end(*incidents: Incident, now: dt.datetime = NOW) -> None:
