@@ -110,6 +110,13 @@ class PolicyRuleForm(NoticesChanges):
             "never_with",
         ]
         widgets: ClassVar = {"explanation": text_area(4)}
+        help_texts: ClassVar = {
+            "effect": _(
+                "Warn: it is said, and nobody is stopped. Needs approval: what it means is added only with an "
+                "exception. Block: the same, and only people who may change policies can grant the exception."
+            ),
+            "min_sensitivity": _("This grave or graver. A scope whose sensitivity nobody knows is not meant."),
+        }
 
     def clean_types(self) -> list[str]:
         types: list[str] = self.cleaned_data["types"]
