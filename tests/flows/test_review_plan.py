@@ -181,13 +181,14 @@ def test_a_refusal_by_a_policy_is_noted_and_holds_up_no_other_connector(project:
     in_ledger(project, scopes=[ALL_MAIL])
     other = in_ledger(make_project("other"), scopes=[ALL_MAIL, "openid"])
     campaign = opened()
-    PolicyRule.objects.create(name="No reading of mail", effect="block", is_enabled=True, scope_patterns=[READ])
-    campaign.items.filter(project=project).update(decision="narrow", narrow_to=READ, outcome="waiting")
+    calendar = "https://www.googleapis.com/auth/calendar"  # nothing that the old scope contains: it would be new
+    PolicyRule.objects.create(name="No calendars", effect="block", is_enabled=True, scope_patterns=[calendar])
+    campaign.items.filter(project=project).update(decision="narrow", narrow_to=calendar, outcome="waiting")
     campaign.items.filter(connector=other, scope=ALL_MAIL).update(decision="remove", outcome="waiting")
     assert carry(campaign) == Carried(declared=1, failed=1, left=0)
     failed = item(campaign, ALL_MAIL, project=project)
     assert failed.outcome == Outcome.FAILED
-    assert "No reading of mail" in failed.outcome_note
+    assert "No calendars" in failed.outcome_note
 
 
 def test_what_failed_is_tried_again_when_somebody_asks(project: Project) -> None:
