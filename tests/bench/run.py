@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import admin_list, export, ledger_compare, ledger_list, places, refresh, sync
+from tests.bench import admin_list, export, ledger_compare, ledger_history, ledger_list, places, refresh, sync
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
 
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "refresh": refresh.measure,
     "ledger": ledger_compare.measure,
     "fleet": ledger_list.measure,
+    "history": ledger_history.measure,
 }
 
 

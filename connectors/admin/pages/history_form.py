@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -70,7 +70,7 @@ def chosen(request: HttpRequest) -> Chosen:
 
 def choices(request: HttpRequest) -> dict[str, Any]:
     """What the form's selects offer, and since when there is a history."""
-    first = ScopePeriod.objects.visible_to(request.user).order_by("since").values_list("since", flat=True).first()
+    first = ScopePeriod.objects.visible_to(request.user).aggregate(first=Min("since"))["first"]
     return {
         "workspaces": list(Workspace.objects.visible_to(request.user).values_list("pk", "name")),
         "types": list(IntegrationType.objects.order_by("display_name").values_list("pk", "display_name")),
