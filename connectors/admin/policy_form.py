@@ -19,6 +19,7 @@ from connectors.admin.forms import NoticesChanges, StaffField
 from connectors.admin.widgets import DomainsField, ScopesField, TagsField
 from connectors.core.errors import Refused
 from connectors.flows.policy_exceptions import Wish, refuse_faults
+from connectors.flows.policy_rules import RULE_FIELDS
 from connectors.models import IntegrationType, PolicyException, PolicyRule, Project
 
 USUAL_LENGTH = dt.timedelta(days=30)
@@ -41,21 +42,14 @@ def text_area(rows: int) -> UnfoldAdminTextareaWidget:
     return UnfoldAdminTextareaWidget(attrs={"rows": rows})
 
 
+STATED = [name for name in RULE_FIELDS if name != "is_enabled"]
+"""What the form asks for."""
+
+
 class PolicyRuleForm(NoticesChanges):
     """Whether the rule is in force is no field: its rehearsal switches it."""
 
-    watched = [
-        "name",
-        "explanation",
-        "effect",
-        "environments",
-        "tags",
-        "types",
-        "scope_patterns",
-        "min_sensitivity",
-        "account_domains",
-        "never_with",
-    ]
+    watched = STATED
 
     environments = forms.MultipleChoiceField(
         label=_("Environments"),
@@ -97,18 +91,7 @@ class PolicyRuleForm(NoticesChanges):
 
     class Meta:
         model = PolicyRule
-        fields = [
-            "name",
-            "explanation",
-            "effect",
-            "environments",
-            "tags",
-            "types",
-            "scope_patterns",
-            "min_sensitivity",
-            "account_domains",
-            "never_with",
-        ]
+        fields = STATED
         widgets: ClassVar = {"explanation": text_area(4)}
         help_texts: ClassVar = {
             "effect": _(
