@@ -37,6 +37,9 @@ Kind = Incident.Kind
 
 PATIENCE = dt.timedelta(minutes=15)
 """For how long a refresh may fail before somebody hears of it."""
+SETTLING = dt.timedelta(minutes=15)
+"""For how long nothing about a connector may have changed before its differences are told of: whoever edits it has to
+have the time to apply the plan, too."""
 FAILURES = 3
 """Refreshes or syncs that may fail in a row before somebody hears of it."""
 SYNC_PATIENCE = dt.timedelta(days=1)
@@ -108,11 +111,12 @@ def everything_wrong(now: dt.datetime, *, whole: bool) -> tuple[dict[str, Wrong]
 
 
 def drift(names: Names, now: dt.datetime) -> Iterator[Wrong]:
-    """Connectors whose sides differ in a way that nothing explains."""
+    """Connectors whose sides differ in a way that nothing explains, and go on to."""
     rows = LedgerEntry.objects.differing().order_by("project", "integration_type", "scope")
-    fields = ("connector_id", "project_id", "integration_type_id", "spelled", "verdict", "sensitivity")
-    for (connector_id, project_id, type_), entries in groupby(
-        rows.values_list(*fields).iterator(CHUNK), key=itemgetter(0, 1, 2)
+    about = ("connector_id", "project_id", "integration_type_id", "connector__ledger_at")
+    fields = (*about, "spelled", "verdict", "sensitivity")
+    for (connector_id, project_id, type_, noted_at), entries in groupby(
+        rows.values_list(*fields).iterator(CHUNK), key=itemgetter(0, 1, 2, 3)
     ):
         scopes = [(scope, verdict, sensitivity) for *_, scope, verdict, sensitivity in entries]
         yield Wrong(
@@ -121,6 +125,7 @@ def drift(names: Names, now: dt.datetime) -> Iterator[Wrong]:
             max(_gravity(verdict, sensitivity) for _, verdict, sensitivity in scopes),
             f"Scopes differ: {names.connector(type_, project_id)}",
             _in_words(scopes),
+            opens=noted_at is not None and noted_at <= now - SETTLING,
             place=names.place(project_id, connector_id),
         )
 

@@ -60,7 +60,8 @@ def the_only() -> Incident:
 
 
 def differ(connector: Connector, verdict: str, sensitivity: Sensitivity | None, scope: str = "a") -> None:
-    """A scope of this connector that differs, as the ledger would note it."""
+    """A scope of this connector that differs and has for a while, as the ledger would note it."""
+    Connector.objects.filter(pk=connector.pk).update(ledger_at=NOW - DAY)
     LedgerEntry.objects.create(
         connector=connector,
         project=connector.project,
@@ -97,6 +98,15 @@ def test_scopes_that_really_differ_open_one_per_connector(project: Project) -> N
     incident = the_only()
     assert (incident.key, incident.kind, incident.connector_id) == (f"drift:{row.pk}", Kind.DRIFT, row.pk)
     assert "https://mail.google.com/" in incident.detail
+
+
+def test_whoever_edits_a_connector_has_time_to_apply_the_plan(project: Project) -> None:
+    row = make_connector(project, "gmail", [GMAIL], registered=[])
+    ledger.note([row.pk], SHELL, "tests", now=NOW)
+    watch(NOW + 14 * MINUTE)
+    assert open_ones() == []
+    watch(NOW + 15 * MINUTE)
+    assert the_only().kind == Kind.DRIFT
 
 
 @pytest.mark.parametrize(

@@ -110,13 +110,14 @@ def _why_fewer(standing: Standing) -> list[str]:
 
 
 def _how_to_get(standing: Standing) -> str:
-    ticked = " and leave its box ticked" if standing.habits.grants.granular else ""
-    again = f"authorise the connector again{ticked}"
+    granular = standing.habits.grants.granular
+    again = f"authorise the connector again{' and leave its box ticked' if granular else ''}"
     if Side.REGISTERED not in standing.lacking:
         return f"{again[0].upper()}{again[1:]}."
     if Side.GRANTED in standing.lacking:
         return f"Apply the project's plan, so that Base44 asks for it, and {again}."
-    return f"Apply the project's plan: Base44 then asks somebody for consent{ticked or ' to it'}."
+    who = ", who has to leave its box ticked" if granular else ""
+    return f"Apply the project's plan: Base44 then asks somebody for consent{who}."
 
 
 def _excess(standing: Standing) -> list[str]:

@@ -200,7 +200,7 @@ def test_declared_and_not_registered_is_missing_while_nobody_knows_what_was_gran
     assert found.verdict is Verdict.MISSING
     assert found.reason == (
         "Declared, but not registered at Base44. Calls that need “Post messages” will fail: the app cannot change what "
-        "it covers. Apply the project's plan: Base44 then asks somebody for consent to it."
+        "it covers. Apply the project's plan: Base44 then asks somebody for consent."
     )
 
 
