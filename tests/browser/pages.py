@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector, OAuthClient, ReviewCampaign
+from connectors.models import Connector, OAuthClient, PolicyRule, ReviewCampaign
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -78,6 +78,10 @@ def _of_review(page: str, query: str = "", *, draft: bool = False) -> Callable[[
     return lambda scene: reverse(f"admin:connectors_reviewcampaign_{page}", args=[rows.all()[0].pk]) + query
 
 
+def _of_rule_that_is_off(scene: Scene) -> str:
+    return reverse("admin:connectors_policyrule_rehearsal", args=[PolicyRule.objects.get(is_enabled=False).pk])
+
+
 EXTRA: list[Look] = [
     Look("dashboard", lambda scene: "/admin/"),
     Look("login", lambda scene: "/accounts/login/", anonymous=True),
@@ -105,6 +109,7 @@ EXTRA: list[Look] = [
     Look("ledgerentry-printed", lambda scene: "/admin/connectors/ledgerentry/?download=print"),
     Look("ledgerentry-scopes-found", lambda scene: "/admin/connectors/ledgerentry/by/scopes/?q=send+mail"),
     Look("ledgerentry-list-differs", lambda scene: "/admin/connectors/ledgerentry/?verdict=differs&sensitivity=high"),
+    Look("policyrule-rehearsal-off", _of_rule_that_is_off),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]

@@ -20,6 +20,9 @@ DOCS = {
     "authorise": "connector-authorise-light-wide",
     "token": "token-change-light-wide",
     "consent-desk": "connector-desk-dark-wide",
+    "ledger": "ledgerentry-list-differs-light-wide",
+    "connector-ledger": "connector-ledger-light-wide",
+    "rehearsal": "policyrule-rehearsal-off-dark-wide",
 }
 """Name in docs/screenshots/ -> name of the picture."""
 
