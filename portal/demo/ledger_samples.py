@@ -150,7 +150,7 @@ def _policies(actor: Actor) -> None:
         ),
         PolicyRule(
             name=ALL_MAIL,
-            explanation="Use the test mailbox, or a scope that only sends. Where that will not do, ask to be exempt.",
+            explanation="Use the test mailbox, or a scope that only sends: real customers write to the real one.",
             effect=PolicyRule.Effect.BLOCK,
             is_enabled=True,
             environments=["development", "staging"],

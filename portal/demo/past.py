@@ -24,6 +24,8 @@ from connectors.models import (
     Token,
 )
 
+_OF_CONNECTORS = ("created_at", "updated_at", "source_read_at", "repository_read_at", "ledger_at")
+
 
 @contextmanager
 def days_ago(days: float) -> Iterator[dt.datetime]:
@@ -44,7 +46,7 @@ def _dated() -> list[tuple[QuerySet[Any], tuple[str, ...]]]:
     return [
         (Event.objects.all(), ("at",)),
         (Project.objects.all(), ("created_at",)),
-        (Connector.objects.all(), ("created_at", "updated_at", "source_read_at", "repository_read_at")),
+        (Connector.objects.all(), _OF_CONNECTORS),
         (runs, ("created_at", "started_at", "finished_at")),
         (ScopePeriod.objects.all(), ("since", "until")),
         (LedgerEntry.objects.all(), ("since",)),
