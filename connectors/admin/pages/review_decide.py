@@ -248,6 +248,6 @@ def _line(row: ReviewItem, may: bool, typed: Typed | None) -> Line:
 
 def _sides(row: ReviewItem) -> Iterable[tuple[str, SafeString]]:
     yield "Declared", cells.mark(row.declared)
-    yield "Repository", cells.mark(row.repository)
-    yield "Registered", cells.mark(row.registered)
+    yield "File", cells.mark(row.repository)
+    yield "Base44", cells.mark(row.registered)
     yield "Granted", cells.mark(row.granted)
