@@ -130,7 +130,7 @@ def refusal_with_link(note: PolicyNote) -> SafeString:
     """What a rule says, and where an exception from it is asked for."""
     asked = {"rule": note.rule, "project": note.project, "type_slug": note.type, "scope": note.asked_scope}
     address = f"{reverse('admin:connectors_policyexception_add')}?{urlencode(asked)}"
-    return format_html('{} <a class="pc-link" href="{}">{}</a>', note.text, address, _("Ask for an exception"))
+    return format_html('{} <a class="pc-link" href="{}">{}</a>', note.text, address, _("Request it here"))
 
 
 class ConnectorForm(NoticesChanges):

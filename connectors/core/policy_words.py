@@ -45,7 +45,7 @@ def finding(found: Rule, use: Use, scopes: Sequence[str], partners: Sequence[str
 def refusal(found: Rule, type_: str, sentence: str) -> str:
     """What somebody reads whose change is refused: where, what, which rule, why it is there, and the way on."""
     explained = f" {_closed(found.explanation)}" if found.explanation.strip() else ""
-    asking = "Ask for an exception; only somebody who may change the policies can grant it."
+    asking = "Ask for an exception, which only somebody who may change the policies can grant."
     asking = asking if found.effect == "block" else "Ask for an exception."
     return f"{type_}: {sentence} The policy “{found.name}” says so.{explained} {asking}"
 

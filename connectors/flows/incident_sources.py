@@ -139,8 +139,8 @@ def _gravity(verdict: str, sensitivity: int | None) -> Severity:
 
 
 _DIFFERENCES = {
-    LedgerEntry.Verdict.EXCESS: "Granted and not declared: {}.",
-    LedgerEntry.Verdict.MISSING: "Declared and not granted: {}.",
+    LedgerEntry.Verdict.EXCESS: "Allowed and not declared: {}.",
+    LedgerEntry.Verdict.MISSING: "Declared and missing: {}.",
     LedgerEntry.Verdict.DRIFT: "Not the same everywhere: {}.",
 }
 

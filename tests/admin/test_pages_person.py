@@ -69,7 +69,7 @@ def test_handing_over_is_suggested_where_something_stops(token: Token, browser: 
 
 
 def test_somebody_on_whom_nothing_hangs_is_said_to_be_free(browser: Client) -> None:
-    assert "Nothing hangs on them" in text_of(browser.get(address("nobody")))
+    assert "Nothing depends on them" in text_of(browser.get(address("nobody")))
 
 
 @pytest.mark.parametrize("choice", ["hand", "revoke"])

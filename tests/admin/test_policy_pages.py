@@ -243,7 +243,7 @@ def test_the_plan_shows_what_is_stopped_and_where_to_ask(browser: Client, rule: 
     make_connector(project, "gmail", [SEND])
     page = parse(browser.get(reverse("admin:connectors_project_plan", args=[project.pk])).content)
     assert page.text.count("“No sending” says so") == 1
-    assert "Ask for an exception" in [found.text for found in page.walk() if found.tag == "a"]
+    assert "Request it here" in [found.text for found in page.walk() if found.tag == "a"]
 
 
 def test_the_page_to_authorise_says_what_stops_it(browser: Client, rule: PolicyRule, project: Project) -> None:

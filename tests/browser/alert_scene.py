@@ -35,7 +35,7 @@ def make_alerts(now: dt.datetime) -> tuple[Incident, AlertRoute]:
         severity=2,
         is_terminal=True,
         title="Scopes differ: Gmail in Support desk",
-        detail="Granted and not declared: https://mail.google.com/.",
+        detail="Allowed and not declared: https://mail.google.com/.",
         connector=gmail,
         project=gmail.project,
         workspace_id=gmail.project.workspace_id,

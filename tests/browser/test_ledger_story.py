@@ -139,7 +139,7 @@ def be_refused_and_ask_for_an_exception(window: Watched, connector: Connector) -
     refusal = page.locator(".errorlist, [role=alert], .pc-notice").filter(has_text=RULE).first
     expect(refusal).to_contain_text("Apps send mail and leave mailboxes alone.")
     assert Connector.objects.get(pk=connector.pk).scopes == [SEND, MODIFY]
-    refusal.get_by_role("link", name="Ask for an exception").click()
+    refusal.get_by_role("link", name="Request it here").click()
     page.get_by_label("Reason").fill("The out-of-office text is set by the app over Christmas.")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Somebody else has to decide on it.").first).to_be_visible()

@@ -57,6 +57,16 @@ uses = st.builds(
 )
 
 
+def many_uses(at_most: int, *, at_least: int = 0) -> st.SearchStrategy[list[Use]]:
+    """As in a fleet: a connector has a scope once."""
+    return st.lists(uses, min_size=at_least, max_size=at_most, unique_by=lambda use: (use.project, use.type, use.scope))
+
+
+def many_rules(at_most: int) -> st.SearchStrategy[list[Rule]]:
+    """As they are stored: each has a key of its own."""
+    return st.lists(rules, max_size=at_most, unique_by=lambda rule: rule.key)
+
+
 def meant(rule: Rule, use: Use) -> bool:
     """The conditions once more, each written out in the plainest way."""
     names = [use.scope, *use.spellings, *use.contains]
@@ -91,26 +101,26 @@ def expected(rule: Rule, given: list[Use]) -> set[tuple[Use, str]]:
     return found
 
 
-@given(rules, st.lists(uses, max_size=8))
+@given(rules, many_uses(8))
 def test_a_finding_exactly_when_every_condition_holds(rule: Rule, given: list[Use]) -> None:
     found = {(breach.use, breach.partner) for finding in findings([rule], given) for breach in finding.breaches}
     assert found == expected(rule, given)
 
 
-@given(st.lists(rules, max_size=4), st.lists(uses, max_size=8), st.randoms(use_true_random=False))
+@given(many_rules(4), many_uses(8), st.randoms(use_true_random=False))
 def test_the_order_of_rules_and_uses_does_not_matter(many: list[Rule], given: list[Use], random: Random) -> None:
     shuffled_rules, shuffled = random.sample(many, len(many)), random.sample(given, len(given))
     assert set(findings(many, given)) == set(findings(shuffled_rules, shuffled))
 
 
-@given(st.lists(rules, max_size=4), st.lists(uses, max_size=8), st.lists(uses, max_size=4))
+@given(many_rules(4), many_uses(8), many_uses(4))
 def test_a_change_is_charged_with_nothing_that_was_there_before(
     many: list[Rule], before: list[Use], new: list[Use]
 ) -> None:
     assert added(findings(many, before), findings(many, [*before, *new])) == ()
 
 
-@given(st.lists(rules, max_size=3), st.lists(uses, max_size=8))
+@given(many_rules(3), many_uses(8))
 def test_a_change_from_nothing_is_charged_with_all(many: list[Rule], given: list[Use]) -> None:
     assert added(findings(many, given), ()) == findings(many, given)
 
@@ -132,7 +142,7 @@ def test_dots_and_capitals_are_literal(name: str) -> None:
     assert not matches(["https://x/auth.gmail"], [name])
 
 
-@given(rules, st.lists(uses, min_size=1, max_size=6))
+@given(rules, many_uses(6, at_least=1))
 def test_an_exception_for_the_whole_project_leaves_nothing_to_count(rule: Rule, given: list[Use]) -> None:
     exemptions = [Exemption(rule.key or 0, project) for project in (1, 2)]
     for judged in judge(findings([rule], given), exemptions):

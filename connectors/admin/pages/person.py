@@ -84,7 +84,7 @@ def _person(model_admin: ModelAdmin[Any], request: HttpRequest, name: str, *, pr
         model_admin,
         request,
         "history/person.html",
-        title=f"What hangs on {holdings.person.name}",
+        title=f"What depends on {holdings.person.name}",
         problem=problem,
         person=holdings.person,
         holdings=holdings,
