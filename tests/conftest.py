@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,6 +13,9 @@ from tests import factories, needs
 from tests.servers.openid_provider.fixtures import _openid_provider_is_calm, openid_provider  # noqa: F401
 from tests.servers.token_endpoint import TokenServer, token_server
 from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NEEDS = ("browser", "cli", "postgres", "redis")
 
@@ -30,6 +34,19 @@ def chromium_path() -> str:
     if path is None:
         needs.require("browser", "no Chromium was found")
     return path
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    """One Chromium for all tests of this process: a second Playwright beside the first would refuse to start."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import harness
+
+    with sync_playwright() as playwright:
+        running = harness.launch(playwright, chromium_path)
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")

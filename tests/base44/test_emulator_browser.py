@@ -5,24 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from connectors.core.base44.emulator import Emulator
-from tests.browser import axe, harness
+from tests.browser import axe
 from tests.servers.http import ask
 
 pytestmark = pytest.mark.browser
 
 SCOPES = ["users:read", "channels:read"]
-
-
-@pytest.fixture(scope="module")
-def chromium(chromium_path: str) -> Iterator[Browser]:
-    """A browser for this module."""
-    with sync_playwright() as playwright:
-        browser = harness.launch(playwright, chromium_path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["light", "dark"])

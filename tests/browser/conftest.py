@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from pytest_django.live_server_helper import LiveServer
 
 from connectors.core.base44.emulator import Emulator
@@ -24,13 +24,10 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 OpenWindow = Callable[..., Watched]
 
 
-@pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    """One Chromium for all tests of this process."""
-    with sync_playwright() as playwright:
-        chromium = harness.launch(playwright, chromium_path)
-        yield chromium
-        chromium.close()
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    """The one Chromium of this process."""
+    return chromium
 
 
 @pytest.fixture

@@ -48,7 +48,9 @@ def link_from_desk(window: Watched, connector: Connector) -> str:
 def test_a_colleague_agrees_with_the_link_that_the_desk_gave(
     view: harness.View, cast: Scene, colleague: User, open_window: OpenWindow
 ) -> None:
-    connector = Connector.objects.filter(consent="needed").select_related("project").order_by("pk")[0]
+    waiting = Connector.objects.filter(consent="needed")
+    stopped = waiting.filter(policy_findings__rule__effect__in=["approval", "block"])
+    connector = waiting.exclude(pk__in=stopped).select_related("project").order_by("pk")[0]
     cast.emulator.add_app(connector.project.app_id, connector.project.name)
     admin = open_window(cast.admin, view)
     link = link_from_desk(admin, connector)
