@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
     from tests.browser import harness
 
+    # Playwright's synchronous interface runs an event loop in this thread, and Django takes that for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
         running = harness.launch(playwright, chromium_path)
         yield running

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -17,9 +16,6 @@ from tests import factories
 from tests.browser import harness, scene
 from tests.browser.harness import View, Watched
 from tests.servers.worker import Worker, worker
-
-# Playwright's synchronous interface runs an event loop in this thread, and Django takes that for asynchronous code.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 OpenWindow = Callable[..., Watched]
 
