@@ -60,6 +60,12 @@ class Watched:
     view: View
     faults: list[str] = field(default_factory=list)
 
+    def turn(self, view: View) -> None:
+        """Look in other colours and at another width from now on; what the browser has loaded before it keeps."""
+        self.view = view
+        self.page.emulate_media(color_scheme=view.scheme)
+        self.page.set_viewport_size({"width": view.width, "height": view.height})
+
     def open(self, path: str, *, status: int = 200) -> None:
         """Load a page and wait until its scripts have done their part. Any other answer than `status` is a fault."""
         answer = self.page.goto(self.base + path)

@@ -28,13 +28,14 @@ def test_page_is_clean_in_light_and_dark_wide_and_narrow_and_each_control_is_rea
     look: Look, views: tuple[harness.View, ...], cast: Scene, open_window: OpenWindow
 ) -> None:
     faults = []
+    window = open_window(None if look.anonymous else cast.admin, views[0])
     for view in harness.VIEWS if SCREENSHOTS else views:
-        window = open_window(None if look.anonymous else cast.admin, view)
+        window.turn(view)
         window.open(look.path(cast), status=look.status)
         if SCREENSHOTS:
             window.screenshot(Path(SCREENSHOTS), look.name)
         faults += window.audit()
+        window.faults.clear()
         if view == views[0]:
             faults += window.unreachable()
-        window.page.context.close()
     assert not faults, "\n".join(faults)
