@@ -6,9 +6,9 @@ COPY portal/requirements/base.txt /tmp/base.txt
 RUN /opt/venv/bin/pip install --require-hashes -r /tmp/base.txt
 
 FROM python:3.12-slim
-# git: connector files are read from and written to repositories.
+# git and ssh: connector files are read from and written to repositories.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git \
+    && apt-get install --yes --no-install-recommends git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --create-home portal
 ENV PATH=/opt/venv/bin:$PATH \

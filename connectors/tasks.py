@@ -33,14 +33,18 @@ from connectors.flows import (
     ledger,
     policies,
     policy_exceptions,
+    pull_requests,
     refresh,
+    repository_caches,
+    repository_runs,
     review_mail,
     review_plan,
     runs,
     sync,
 )
 from connectors.flows.connect import client_for
-from connectors.models import Connector, LedgerEntry, PolicyRule, Project, SyncRun
+from connectors.flows.export_choices import Choices
+from connectors.models import Connector, LedgerEntry, PolicyRule, Project, Repository, RepositoryRun, SyncRun
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +69,22 @@ def start_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     """Queues an apply. Raises Refused as `flows.apply.queue_apply` does."""
     run = apply.queue_apply(project, plan, removals, actor)
     transaction.on_commit(lambda: _deliver(apply_run, run.pk))
+    return run
+
+
+def start_repository_read(repository: Repository, actor: Actor, reason: str) -> tuple[RepositoryRun, bool]:
+    """Queues a reading; with it whether it is new, for one that waits already does for everybody who asks."""
+    run, is_new = repository_runs.ask_read(repository, actor, reason)
+    transaction.on_commit(lambda: repository_runs.send_once(run.pk, _send_repository_run))
+    return run, is_new
+
+
+def start_repository_export(
+    repository: Repository, actor: Actor, reason: str, choices: Choices | None = None, fingerprint: str = ""
+) -> RepositoryRun:
+    """Queues an export; see `repository_runs.ask_export`."""
+    run = repository_runs.ask_export(repository, actor, reason, choices, fingerprint)
+    transaction.on_commit(lambda: repository_runs.send_once(run.pk, _send_repository_run))
     return run
 
 
@@ -158,6 +178,26 @@ def refresh_due_tokens() -> None:
 
 
 @shared_task
+def run_repository(run_id: int) -> None:
+    """One read or export, then the message for whatever else waits for the same repository."""
+    try:
+        repository_runs.run(run_id)
+    finally:
+        if (waiting := repository_runs.next_after(run_id, timezone.now())) is not None:
+            _send_repository_run(waiting)
+
+
+@shared_task
+def work_repositories() -> None:
+    """What schedules want now, what killed workers and lost messages left behind, and what became of pull requests."""
+    now = timezone.now()
+    repository_runs.bury_dead(now)
+    repository_runs.queue_due(now)
+    repository_runs.redeliver(now, _send_repository_run)
+    pull_requests.look_at_open(now)
+
+
+@shared_task
 def recheck_policies() -> None:
     """Every project, by the rules in force."""
     policies.recheck_all()
@@ -173,9 +213,11 @@ def expire_exceptions() -> None:
 
 @shared_task
 def prune() -> None:
-    """Forgets what nobody looks at any more: old sync runs that found nothing, refreshes, abandoned authorisations."""
+    """Forgets what nobody looks at any more: old runs that found nothing, refreshes, incidents, caches."""
     now = timezone.now()
     runs.prune_runs(now, keep_days=settings.RUN_RETENTION_DAYS)
+    repository_runs.prune(now, keep_days=settings.RUN_RETENTION_DAYS)
+    repository_caches.prune()
     refresh.prune_history(now, keep_days=settings.RUN_RETENTION_DAYS)
     incidents.prune_incidents(now, keep_days=settings.INCIDENT_RETENTION_DAYS)
 
@@ -222,6 +264,10 @@ def _send(run: SyncRun) -> None:
         _deliver(apply_run, run.pk)
     elif run.kind == SyncRun.Kind.SYNC:
         _deliver(sync_runs, [run.pk])
+
+
+def _send_repository_run(run: RepositoryRun) -> None:
+    _deliver(run_repository, run.pk)
 
 
 def _poll_later(connector_id: int) -> None:

@@ -24,7 +24,19 @@ from django.utils.http import urlencode
 
 from connectors.flows.consent_desk import waiting_count
 from connectors.flows.forecast import endings
-from connectors.models import Connector, Event, Incident, LedgerEntry, Project, Severity, SyncRun, Token, Workspace
+from connectors.models import (
+    Connector,
+    Event,
+    Incident,
+    LedgerEntry,
+    Placement,
+    Project,
+    Repository,
+    Severity,
+    SyncRun,
+    Token,
+    Workspace,
+)
 
 DAYS = 14
 LIST_LENGTH = 6
@@ -90,6 +102,7 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
         state_chart=_state_chart(groups),
         attention=_attention(request),
         oauth=_oauth(request),
+        git=_git(request),
         events=[_event_row(event) for event in Event.objects.visible_to(user)[:LIST_LENGTH]],
         **_run_chart(request),
     )
@@ -233,6 +246,16 @@ def _oauth(request: HttpRequest) -> dict[str, int]:
         }
         cache.set(key, counts, CHART_SECONDS)
     return counts
+
+
+def _git(request: HttpRequest) -> dict[str, int]:
+    """How many repositories in use fail, and how many projects have a file that was changed on both sides."""
+    failing = Repository.objects.visible_to(request.user).in_use().filter(state=Repository.State.FAILING)
+    conflicting = Placement.objects.visible_to(request.user).conflicting().filter(repository__is_enabled=True)
+    return {
+        "failing": failing.order_by()[:MOST].count(),
+        "conflicting": conflicting.order_by()[:MOST].count(),
+    }
 
 
 def _event_row(event: Event) -> dict[str, Any]:

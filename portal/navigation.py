@@ -98,6 +98,9 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Incidents", "notifications_active", "connectors.incident"),
         Page("Alert routes", "alt_route", "connectors.alertroute"),
     ],
+    "Config": [
+        Page("Repositories", "source", "connectors.repository"),
+    ],
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),
         Page("Activity", "history", "connectors.event"),

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
-from connectors.models import Connector, IntegrationType, Project, Workspace
+from connectors.models import Connector, IntegrationType, Project, Repository, Workspace
 from portal.navigation import SECTIONS
 
 ROWS_PER_MODEL = 8
@@ -60,6 +60,9 @@ def find(request: HttpRequest, words: list[str]) -> Iterator[SearchResult]:
         yield _result("connectors.connector", connector.pk, title, "Connector", "cable")
     for workspace in _rows(request, Workspace.objects.visible_to(user), words, "name", "base44_id"):
         yield _result("connectors.workspace", workspace.pk, workspace.name, "Workspace", "domain")
+    for repository in _rows(request, Repository.objects.visible_to(user), words, "name", "url"):
+        title = f"{repository.name} · {repository.branch}"
+        yield _result("connectors.repository", repository.pk, title, "Repository", "source")
     for kind in _rows(request, IntegrationType.objects.visible_to(user), words, "slug", "display_name"):
         yield _result("connectors.integrationtype", kind.pk, str(kind), "Catalogue", "category")
 

@@ -68,6 +68,19 @@ except ValueError:
         "ALERT_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as relay.corp,10.1.0.0/16"
     ) from None
 
+# --- Git repositories -------------------------------------------------------------------------------------------
+GIT_CACHE_DIR = env.str("GIT_CACHE_DIR", default=str(PORTAL_DATA_DIR / "git"))
+GIT_ALLOW_FILE_URLS = env.bool("GIT_ALLOW_FILE_URLS", default=False)
+GIT_TIMEOUT = env.int("GIT_TIMEOUT", default=300)
+GIT_MAX_MB = env.int("GIT_MAX_MB", default=512)
+GIT_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("GIT_ALLOWED_PRIVATE_HOSTS", default=[])
+try:
+    Allowed.of(GIT_ALLOWED_PRIVATE_HOSTS)
+except ValueError:
+    raise ImproperlyConfigured(
+        "GIT_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as git.corp,10.1.0.0/16"
+    ) from None
+
 # --- Applications -----------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     # Ahead of the theme and of Django's admin: a template or static file of the same name is taken from the first
@@ -210,6 +223,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "connectors.tasks.refresh_due_tokens",
         "schedule": 15.0,
         "options": {"expires": 15.0},  # the next one does the same
+    },
+    "work-repositories": {
+        "task": "connectors.tasks.work_repositories",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
     },
     "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
     "remind-reviewers": {"task": "connectors.tasks.remind_reviewers", "schedule": 3600.0},

@@ -47,5 +47,6 @@ urlpatterns = [
     path("admin/search/", admin.site.admin_view(search.palette)),
     path("admin/", admin.site.urls),
     path("accounts/", include(account_patterns())),
+    path("api/", include("connectors.api.urls")),
     path("", include("connectors.oauth.urls")),
 ]

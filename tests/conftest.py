@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
 
 from connectors.models import Project, Workspace
 from tests import factories, needs
+from tests.servers.forge import Forge, forge_server
+from tests.servers.git_http import GitServer, git_http_server
+from tests.servers.git_ssh import SshServer, git_ssh_server
 from tests.servers.openid_provider.fixtures import _openid_provider_is_calm, openid_provider  # noqa: F401
 from tests.servers.token_endpoint import TokenServer, token_server
 from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
@@ -18,7 +22,7 @@ from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-NEEDS = ("browser", "cli", "postgres", "redis")
+NEEDS = ("browser", "cli", "postgres", "redis", "ssh")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -66,6 +70,20 @@ def idp(_token_endpoint: TokenServer) -> TokenServer:
 
 
 @pytest.fixture(scope="session")
+def _forge() -> Iterator[Forge]:
+    with forge_server() as running:
+        yield running
+
+
+@pytest.fixture
+def forge(_forge: Forge) -> Iterator[Forge]:
+    """An empty host with the APIs of GitHub, GitLab and Gitea. A test that broke their contracts fails."""
+    _forge.reset()
+    yield _forge
+    assert _forge.breaches == []
+
+
+@pytest.fixture(scope="session")
 def _webhook_receiver() -> Iterator[WebhookReceiver]:
     with webhook_receiver() as running:
         yield running
@@ -76,6 +94,40 @@ def receiver(_webhook_receiver: WebhookReceiver) -> WebhookReceiver:
     """A receiver of webhooks in this process that takes everything, and has got nothing yet."""
     _webhook_receiver.reset()
     return _webhook_receiver
+
+
+@pytest.fixture(scope="session")
+def _git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    with git_http_server(tmp_path_factory.mktemp("git-host")) as running:
+        yield running
+
+
+@pytest.fixture
+def git_server(_git_server: GitServer) -> GitServer:
+    """A git host in this process without repositories and troubles, with nothing counted."""
+    _git_server.reset()
+    return _git_server
+
+
+@pytest.fixture(scope="session")
+def _ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    with git_ssh_server(tmp_path_factory.mktemp("ssh-host")) as running:
+        yield running
+
+
+@pytest.fixture
+def ssh_server(_ssh_server: SshServer) -> SshServer:
+    """A git host that speaks ssh, without repositories. For tests marked `ssh`."""
+    _ssh_server.reset()
+    return _ssh_server
+
+
+@pytest.fixture
+def git_settings(settings: Any, tmp_path: Path) -> Any:
+    """Settings by which the portal may reach the git host of the tests, with a cache of the test's own."""
+    settings.GIT_ALLOWED_PRIVATE_HOSTS = ["127.0.0.1"]
+    settings.GIT_CACHE_DIR = str(tmp_path / "git-cache")
+    return settings
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import json
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,9 +23,12 @@ from connectors.models import (
     Incident,
     IntegrationType,
     OAuthClient,
+    Placement,
     PolicyException,
     PolicyRule,
     Project,
+    Repository,
+    RepositoryFile,
     ScopePeriod,
     Sealed,
     Severity,
@@ -187,6 +191,38 @@ def make_route(name: str = "", *, url: str = "", emails: Iterable[str] = (), **v
         values |= {"channel": "webhook", "url": Sealed.of(url), "url_host": parse(url).host, "secret": secret}
     return AlertRoute.objects.create(
         name=name or f"Route {next(_numbers)}", emails=list(emails) or ["ops@example.com"], **values
+    )
+
+
+def make_repository(name: str = "", *, url: str = "", **values: Any) -> Repository:
+    """A repository at a host that does not exist; `token` and `deploy_key` in the values are stored encrypted."""
+    number = next(_numbers)
+    for secret in ("token", "deploy_key", "webhook_secret"):
+        if text := values.pop(secret, ""):
+            values[secret] = Sealed.of(text)
+    url = url or f"https://git.example.com/team/repository-{number}.git"
+    return Repository.objects.create(name=name or f"Repository {number}", url=url, **values)
+
+
+def make_placement(
+    project: Project | None = None, repository: Repository | None = None, path: str = "", **values: Any
+) -> Placement:
+    """A place for the project in the repository, at its top; what is not given is made."""
+    return Placement.objects.create(
+        project=project or make_project(), repository=repository or make_repository(), path=path, **values
+    )
+
+
+def make_repository_file(
+    placement: Placement, type_: str = "slack", scopes: Iterable[str] | None = (), **values: Any
+) -> RepositoryFile:
+    """What the repository says of a type: a file with these scopes, or none now (None); never agreed upon."""
+    folder = f"{placement.path}/base44/connectors" if placement.path else "base44/connectors"
+    listed = None if scopes is None else list(scopes)
+    raw = b"" if listed is None else json.dumps({"type": type_, "scopes": listed}, indent=2).encode() + b"\n"
+    values = {"name": f"{folder}/{type_}.jsonc", "raw": raw, "read_at": timezone.now(), **values}
+    return RepositoryFile.objects.create(
+        placement=placement, integration_type=make_type(type_), scopes=listed, **values
     )
 
 

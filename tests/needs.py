@@ -1,4 +1,4 @@
-"""What some tests need beyond Python (a browser, Node.js, PostgreSQL, Redis): found here, or said to be missing."""
+"""What some tests need beyond Python (a browser, Node.js, PostgreSQL, Redis, ssh): found, or said to be missing."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def node() -> str | None:
 
 
 @functools.cache
+def sshd() -> str | None:
+    """Path of the ssh server, which is often outside an ordinary user's PATH; None when it or ssh itself is missing."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return shutil.which("sshd", path=places) if shutil.which("ssh") and shutil.which("ssh-agent") else None
+
+
+@functools.cache
 def answers(url: str) -> bool:
     """Whether something accepts connections at the host and port of a postgres:// or redis:// address."""
     parts = urlsplit(url)
@@ -61,4 +68,6 @@ def missing(marker: str) -> str | None:
         return "no PostgreSQL answers at TEST_DATABASE_URL"
     if marker == "redis" and not answers(REDIS_URL):
         return "no Redis answers at TEST_REDIS_URL"
+    if marker == "ssh" and sshd() is None:
+        return "OpenSSH's client and server (ssh, ssh-agent, sshd) were not found"
     return None

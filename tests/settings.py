@@ -35,3 +35,6 @@ for _name in ("DEBUG", "ALLOWED_HOSTS", "EMAIL_URL", "BASE44_API_URL", "SYNC_INT
     os.environ.pop(_name, None)
 
 from portal.settings import *  # noqa: E402, F403
+
+if REDIS_URL:  # noqa: F405
+    CACHES["default"]["BACKEND"] = "tests.redis_cache.OwnKeysCache"  # noqa: F405

@@ -21,12 +21,16 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 from environ import Env
+from pytest_django import Settings
 
 from connectors.core.base44.emulator import Emulator
 from connectors.core.errors import Refused
+from connectors.core.three_way import Change
 from connectors.flows.consent_desk import desk_of
 from connectors.flows.forecast import forecast_for
 from connectors.flows.refresh import refresh_now
+from connectors.flows.repository_compare import differences
+from connectors.flows.repository_read import read_repository
 from connectors.models import (
     AlertDelivery,
     AlertRoute,
@@ -34,7 +38,10 @@ from connectors.models import (
     Incident,
     LedgerEntry,
     OAuthClient,
+    Placement,
     PolicyRule,
+    Repository,
+    RepositoryRun,
     ReviewCampaign,
     ScopePeriod,
     Token,
@@ -205,6 +212,31 @@ def test_the_samples_hold_policies_an_exception_and_a_review_half_decided(seeded
 def test_incidents_wait_for_the_worker_to_tell_of_them(seeded: DemoPlace) -> None:
     assert {"drift", "policy", "consent", "client", "token_end"} <= {row.kind for row in Incident.objects.open()}
     assert set(AlertDelivery.objects.values_list("route__channel", flat=True)) == {"email", "webhook"}
+
+
+def test_the_repository_holds_one_change_to_import_one_to_export_and_a_conflict(
+    seeded: DemoPlace, settings: Settings, tmp_path: Path
+) -> None:
+    settings.GIT_ALLOW_FILE_URLS, settings.GIT_CACHE_DIR = True, str(tmp_path / "git")
+    assert [run.reason for run in RepositoryRun.objects.open()] == ["The demo begins."]
+    read_repository(Repository.objects.get(), SHELL)
+    waiting = {
+        (row.project.slug, item.type, item.change.value)
+        for row in Placement.objects.select_related("project")
+        for item in differences([row])[row.pk]
+        if item.change is not Change.SAME
+    }
+    assert waiting == {
+        ("insights", "slackbot", "incoming"),
+        ("insights", "hubspot", "outgoing"),
+        ("helpdesk", "github", "conflict"),
+    }
+
+
+def test_a_second_start_makes_no_second_repository(seeded: DemoPlace) -> None:
+    Repository.objects.update(name="Ours")
+    seed.seed(seeded)
+    assert [row.name for row in Repository.objects.all()] == ["Ours"]
 
 
 def test_mail_and_webhooks_of_the_demo_stay_on_this_machine(place: DemoPlace) -> None:

@@ -196,6 +196,7 @@ def test_everything_scheduled_is_a_task_that_workers_know() -> None:
         {"DATABASE_URL": "mailto:someone"},
         {"TIME_ZONE": "Mars/Olympus"},
         {"ALERT_ALLOWED_PRIVATE_HOSTS": "http://relay.corp"},
+        {"GIT_ALLOWED_PRIVATE_HOSTS": "https://git.corp"},
     ],
     ids=str,
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.contrib.admin import ShowFacets
+from django.contrib.admin import AdminSite, ShowFacets
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Sentences = list[StrOrPromise]
 
-__all__ = ["OverviewMixin", "PortalAdmin", "ReadOnlyAdmin", "actor_of"]
+__all__ = ["OffersVisible", "OverviewMixin", "PortalAdmin", "ReadOnlyAdmin", "actor_of"]
 
 
 class KeysFirst(Paginator):  # type: ignore[type-arg]
@@ -59,7 +59,27 @@ def _could_be(key: Field[Any, Any], text: str) -> bool:
     return True
 
 
-class PortalAdmin(ModelAdmin):  # type: ignore[misc]
+class OffersVisible:
+    """For admins and inlines: a choice of rows offers those that this person may see."""
+
+    admin_site: AdminSite
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Model]:
+        """Only rows that this person may see can be chosen, by a forged POST neither."""
+        rows = db_field.remote_field.model._default_manager.all()
+        if isinstance(rows, VisibleQuerySet):
+            kwargs["queryset"] = rows.visible_to(request.user)
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs.setdefault("widget", ForgivingAutocomplete(db_field, self.admin_site))
+        field: ModelChoiceField[Model] = super().formfield_for_foreignkey(  # type: ignore[misc]
+            db_field, request, **kwargs
+        )
+        return field
+
+
+class PortalAdmin(OffersVisible, ModelAdmin):  # type: ignore[misc]
     """Shows and offers only rows that `visible_to(request.user)` gives; the portal's own pages hang below it."""
 
     list_per_page = 50
@@ -104,18 +124,6 @@ class PortalAdmin(ModelAdmin):  # type: ignore[misc]
         actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
-
-    def formfield_for_foreignkey(
-        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
-    ) -> ModelChoiceField[Model]:
-        """Only rows that this person may see can be chosen, by a forged POST neither."""
-        rows = db_field.remote_field.model._default_manager.all()
-        if isinstance(rows, VisibleQuerySet):
-            kwargs["queryset"] = rows.visible_to(request.user)
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs.setdefault("widget", ForgivingAutocomplete(db_field, self.admin_site))
-        field: ModelChoiceField[Model] = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        return field
 
     def effects_of_deleting(self, row: Any) -> Sentences:
         """What the page that asks for confirmation says will happen, in sentences."""

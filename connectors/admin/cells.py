@@ -11,11 +11,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
+from connectors.flows.repository_files import ProblemKind, problems_of
 from connectors.models import (
     Authorisation,
     Connector,
     LedgerEntry,
+    Placement,
+    PullRequest,
+    Repository,
+    RepositoryRun,
     Sensitivity,
     SyncRun,
     Token,
@@ -103,6 +109,25 @@ POLICY_TONES = {
     LedgerEntry.Policy.APPROVAL: "warning",
     LedgerEntry.Policy.BLOCK: "danger",
 }
+REPOSITORY_TONES = {
+    Repository.State.UNCHECKED: "neutral",
+    Repository.State.WORKING: "success",
+    Repository.State.FAILING: "danger",
+}
+REPOSITORY_RUN_TONES = {
+    RepositoryRun.State.QUEUED: "neutral",
+    RepositoryRun.State.RUNNING: "info",
+    RepositoryRun.State.DONE: "success",
+    RepositoryRun.State.UNCHANGED: "success",
+    RepositoryRun.State.PARTIAL: "warning",
+    RepositoryRun.State.REFUSED: "danger",
+    RepositoryRun.State.FAILED: "danger",
+}
+PULL_REQUEST_TONES = {
+    PullRequest.State.OPEN: "info",
+    PullRequest.State.MERGED: "success",
+    PullRequest.State.CLOSED: "neutral",
+}
 ENVIRONMENT_TONES = {"production": "info", "staging": "neutral", "development": "neutral"}
 
 NOTHING = format_html('<span class="pc-muted">{}</span>', "—")
@@ -178,6 +203,12 @@ class Judged(Protocol):
     def granted(self) -> bool | None: ...
 
 
+def marks(found: Judged) -> tuple[tuple[str, SafeString], ...]:
+    """Each side as the pages call it, with the mark that says whether it lists the scope."""
+    sides = {"Declared": found.declared, "File": found.repository, "Base44": found.registered, "Granted": found.granted}
+    return tuple((side, mark(listed)) for side, listed in sides.items())
+
+
 def verdict_of(found: Judged, *, hover: bool = True) -> SafeString:
     """Its verdict, with the reason on hover; of a scope that one side alone is known of, that nothing was compared."""
     sides = (found.declared, found.repository, found.registered, found.granted)
@@ -196,6 +227,30 @@ def policy(value: str) -> SafeString:
     """What the team's rules say of a scope; nothing where they say nothing."""
     found = LedgerEntry.Policy(value)
     return badge(found.label, POLICY_TONES[found]) if found else NOTHING
+
+
+def repository_state(row: Repository) -> SafeString:
+    """Whether the portal gets on with a repository; why not, on hover."""
+    if not row.is_enabled:
+        return badge(_("Not in use"), "neutral")
+    state = Repository.State(row.state)
+    return badge(state.label, REPOSITORY_TONES[state], title=row.problem)
+
+
+def agreement(row: Placement) -> SafeString:
+    """How a project's files stand to what the portal declares: the gravest of it, in a word."""
+    if row.read_at is None:
+        return badge(_("Not read yet"), "neutral")
+    if row.problems:
+        words = ngettext("%(count)d problem", "%(count)d problems", len(row.problems))
+        tone = "danger" if problems_of(row, ProblemKind.FILE) else "warning"
+        return badge(words % {"count": len(row.problems)}, tone)
+    if row.conflicts:
+        words = ngettext("%(count)d conflict", "%(count)d conflicts", row.conflicts)
+        return badge(words % {"count": row.conflicts}, "warning")
+    if row.incoming or row.outgoing:
+        return badge(_("Changes wait"), "info")
+    return badge(_("Agrees"), "success")
 
 
 def initials(name: str) -> str:

@@ -23,6 +23,7 @@ from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ProjectForm
 from connectors.admin.pages.frame import CHANGE_PROJECT, DELETE_TOKEN, require, route, visible
+from connectors.admin.repository_overview import in_git
 from connectors.admin.token import SECRETS
 from connectors.flows import ledger
 from connectors.flows.events import changes, record_event
@@ -208,6 +209,7 @@ def overview(project: Project) -> dict[str, Any]:
             for run in project.runs.defer("plan")[:RECENT_RUNS]
         ],
         "files": [row for row in rows if row.source_path],
+        "in_git": in_git(project),
         "consents_waiting": sum(bool(row.consent) for row in rows),
         "tokens_waiting": sum(_token_waits(row, now) for row in rows),
     }

@@ -1,4 +1,4 @@
-"""One POST to an address that a user typed: it must not reach what only this machine can reach.
+"""One request to an address that a user typed: it must not reach what only this machine can reach.
 
 The name is resolved once, every address that it has is judged, and the connection goes to an address that was judged:
 a name that answers differently the second time gains nothing. No redirect is followed, no proxy asked, and neither the
@@ -24,7 +24,7 @@ from connectors.core.errors import PortalError
 TIMEOUT = 10.0
 """Seconds for one request, from connecting to the last byte that is read."""
 MAX_ANSWER = 64 * 1024
-"""Bytes of an answer's body that are read, so that the receiver can finish; none of them is kept."""
+"""Bytes of an answer's body that are read when nothing else is said."""
 MAX_URL = 2_000
 TRIES = 2
 """Addresses of one name that are tried."""
@@ -76,13 +76,17 @@ class NoAnswerError(PortalError):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Hosts and networks that may be reached although they are private, and without TLS."""
+    """Hosts and networks that may be reached although they are private, and without TLS.
+
+    `setting` is where whoever runs the portal lists them: a refusal names it.
+    """
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
+    setting: str = "ALERT_ALLOWED_PRIVATE_HOSTS"
 
     @classmethod
-    def of(cls, entries: Iterable[str]) -> Allowed:
+    def of(cls, entries: Iterable[str], setting: str = "ALERT_ALLOWED_PRIVATE_HOSTS") -> Allowed:
         """From texts such as `relay.corp` and `10.1.0.0/16`. Raises ValueError for one that is neither."""
         hosts, networks = set(), []
         for entry in (text.strip().lower() for text in entries):
@@ -92,7 +96,7 @@ class Allowed:
                 if not re.fullmatch(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?", entry) or entry.replace(".", "").isdigit():
                     raise ValueError(entry) from None
                 hosts.add(entry)
-        return cls(frozenset(hosts), tuple(networks))
+        return cls(frozenset(hosts), tuple(networks), setting)
 
     def covers(self, host: str, address: Address) -> bool:
         """Whether this address of this host is allowed whatever it is."""
@@ -118,6 +122,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, complete. Header names are in lower case; of a repeated one the last counts."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What came back, without its body. `retry_after` as it was sent, "" for none."""
 
@@ -125,6 +138,18 @@ class Reply:
     retry_after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    body: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+_Reader = Callable[[http.client.HTTPResponse], bytes]
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -173,21 +198,53 @@ def judge(url: str, allowed: Allowed, *, resolver: Resolver = resolve) -> Target
     Raises AddressRefusedError when it may not, NoAnswerError when the name is not known just now.
     """
     target = parse(url)
+    found = _found(target.host, target.port, allowed, resolver)
+    if target.scheme != "https" and not all(allowed.covers(target.host, address) for address in found):
+        raise AddressRefusedError("The address must start with https://, so that nobody can read along.")
+    return Target(target.scheme, target.host, target.port, target.path, tuple(map(str, found)))
+
+
+def judge_host(host: str, port: int, allowed: Allowed, *, resolver: Resolver = resolve) -> tuple[str, ...]:
+    """The addresses of a host that something other than HTTP connects to, if all of them may be reached.
+
+    `host` is a name or an address as text, without brackets. Raises as `judge`.
+    """
+    return tuple(map(str, _found(host.lower().rstrip("."), port, allowed, resolver)))
+
+
+def _found(host: str, port: int, allowed: Allowed, resolver: Resolver) -> list[Address]:
     try:
-        found = [ipaddress.ip_address(text) for text in resolver(target.host, target.port)]
+        found = [ipaddress.ip_address(text) for text in resolver(host, port)]
     except (OSError, UnicodeError, ValueError):
         found = []
     if not found:
-        raise NoAnswerError(f"The name {target.host} could not be resolved.")
-    covered = [allowed.covers(target.host, address) for address in found]
-    if not all(ok or is_public(address) for ok, address in zip(covered, found, strict=True)):
+        raise NoAnswerError(f"The name {host} could not be resolved.")
+    if not all(allowed.covers(host, address) or is_public(address) for address in found):
         raise AddressRefusedError(
-            f"{target.host} leads to a private or reserved address, which the portal does not send to. "
-            "Whoever runs the portal can allow it (ALERT_ALLOWED_PRIVATE_HOSTS)."
+            f"{host} leads to a private or reserved address, which the portal does not connect to. "
+            f"Whoever runs the portal can allow it ({allowed.setting})."
         )
-    if target.scheme != "https" and not all(covered):
-        raise AddressRefusedError("The address must start with https://, so that nobody can read along.")
-    return Target(target.scheme, target.host, target.port, target.path, tuple(map(str, found)))
+    return found
+
+
+def ask(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    allowed: Allowed,
+    resolver: Resolver = resolve,
+    timeout: float = TIMEOUT,
+    tls: ssl.SSLContext | None = None,
+    max_answer: int = MAX_ANSWER,
+) -> Answer:
+    """Sends the request once and gives the complete answer, whatever its status; `body` None sends none.
+
+    Raises AddressRefusedError and NoAnswerError, whose texts name the host and nothing else of the address. An answer
+    that is broken off or larger than `max_answer` bytes is none.
+    """
+    return _send(method, url, body, headers, _within(max_answer), allowed, resolver, timeout, tls)
 
 
 def post(
@@ -200,12 +257,30 @@ def post(
     timeout: float = TIMEOUT,
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
-    """Sends the body once and gives the status of the answer, whatever it is.
+    """Sends the body once and gives the status of the answer, whatever it is and however it ends.
 
-    Raises AddressRefusedError and NoAnswerError, whose texts name the host and nothing else of the address.
+    Raises as `ask`.
     """
+    answer = _send("POST", url, body, headers, _read_a_little, allowed, resolver, timeout, tls)
+    return Reply(answer.status, answer.headers.get("retry-after", ""))
+
+
+def _send(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    read: _Reader,
+    allowed: Allowed,
+    resolver: Resolver,
+    timeout: float,
+    tls: ssl.SSLContext | None,
+) -> Answer:
     end = time.monotonic() + timeout
     target = judge(url, allowed, resolver=resolver)
+    sent = {**headers, "Host": target.host_header, "Connection": "close"}
+    if body is not None:
+        sent["Content-Length"] = str(len(body))
     failure = NoAnswerError(f"{target.host} did not answer in time.")
     for address in target.addresses[:TRIES]:
         try:
@@ -213,7 +288,7 @@ def post(
         except (OSError, ValueError) as error:
             failure = _unreached(target, error)
             continue
-        return _ask(connection, target, body, headers, end)
+        return _exchange(connection, target, _Request(method, body, sent), read, end)
     raise failure
 
 
@@ -246,7 +321,7 @@ def _unreached(target: Target, error: Exception) -> NoAnswerError:
     return NoAnswerError(f"No connection to {target.host} could be made.")
 
 
-def _ask(sock: socket.socket, target: Target, body: bytes, headers: Mapping[str, str], end: float) -> Reply:
+def _exchange(sock: socket.socket, target: Target, request: _Request, read: _Reader, end: float) -> Answer:
     """One request on an open connection. A receiver that drips bytes is cut off when the time is over."""
     # On the plain socket, below TLS: the thread that reads sees the end of the stream and nothing half taken apart.
     cut = threading.Timer(max(0.0, end - time.monotonic()), _cut_off, [sock])
@@ -256,12 +331,12 @@ def _ask(sock: socket.socket, target: Target, body: bytes, headers: Mapping[str,
     cut.start()
     try:
         sock.settimeout(max(0.1, end - time.monotonic()))
-        sent = {**headers, "Host": target.host_header, "Content-Length": str(len(body)), "Connection": "close"}
-        connection.request("POST", target.path, body, sent)
+        connection.request(request.method, target.path, request.body, request.headers)
         response = connection.getresponse()
-        retry_after = response.getheader("Retry-After", "") or ""
-        _read_a_little(response)
-        return Reply(response.status, retry_after)
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, received, read(response))
+    except _TooLargeError:
+        raise NoAnswerError(f"{target.host} answered with more than the portal reads.") from None
     except (OSError, http.client.HTTPException, ValueError):
         late = time.monotonic() >= end - 0.05
         said = "did not answer in time" if late else "broke the connection before its answer was complete"
@@ -271,12 +346,26 @@ def _ask(sock: socket.socket, target: Target, body: bytes, headers: Mapping[str,
         connection.close()
 
 
-def _read_a_little(response: http.client.HTTPResponse) -> None:
+def _within(limit: int) -> _Reader:
+    """Reads the whole body, or raises _TooLargeError; http.client notices one that is shorter than announced."""
+
+    def read(response: http.client.HTTPResponse) -> bytes:
+        body = response.read(limit + 1)
+        if len(body) > limit:
+            raise _TooLargeError
+        if response.length:  # reading up to a number of bytes stops quietly where the connection broke
+            raise http.client.IncompleteRead(body, response.length)
+        return body
+
+    return read
+
+
+def _read_a_little(response: http.client.HTTPResponse) -> bytes:
     """Lets the receiver finish writing; what comes after the status decides nothing, so a failure here is none."""
     try:
-        response.read(MAX_ANSWER)
+        return response.read(MAX_ANSWER)
     except (OSError, http.client.HTTPException, ValueError):
-        return
+        return b""
 
 
 def _cut_off(sock: socket.socket) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from connectors.core.catalog import Sensitivity
 from connectors.core.plan_words import listing
 from connectors.core.scope_patterns import matches
 
 if TYPE_CHECKING:
     from connectors.core.policy import Rule, Use
 
-LEVELS = ("low", "medium", "high", "critical")
+_LEVELS = tuple(Sensitivity)
 _VERBS = {"warn": "Warns about", "approval": "Asks for approval of", "block": "Blocks"}
 _JUDGED = {"warn": "should not be here", "approval": "needs approval", "block": "is forbidden"}
 _JUDGED_MANY = {"warn": "should not be here", "approval": "need approval", "block": "are forbidden"}
@@ -63,23 +64,24 @@ def warning(found: Rule, type_: str, sentence: str) -> str:
 
 
 def _scopes(found: Rule) -> str:
-    level = ""
-    if found.min_sensitivity is not None:
-        top = found.min_sensitivity == len(LEVELS) - 1
-        level = LEVELS[found.min_sensitivity] if top else f"{LEVELS[found.min_sensitivity]} or graver"
+    level = _at_least(found.min_sensitivity) if found.min_sensitivity is not None else ""
     if found.scope_patterns:
         named = _either(found.scope_patterns)
         return f"{named} where it is {level}" if level else named
     return f"{level} scopes" if level else "every scope"
 
 
+def _at_least(rank: int) -> str:
+    """`high or graver`; nothing is graver than critical."""
+    level = _LEVELS[rank].value
+    return level if rank == len(_LEVELS) - 1 else f"{level} or graver"
+
+
 def _reasons(found: Rule, use: Use, scopes: Sequence[str], partners: Sequence[str]) -> list[str]:
     many = len(scopes) > 1
     reasons = []
     if found.min_sensitivity is not None:
-        top = found.min_sensitivity == len(LEVELS) - 1
-        level = LEVELS[found.min_sensitivity] + ("" if top else " or graver")
-        reasons.append(f"{'their' if many else 'its'} sensitivity is {level}")
+        reasons.append(f"{'their' if many else 'its'} sensitivity is {_at_least(found.min_sensitivity)}")
     if found.scope_patterns and (inside := _inside(found, use)) and not many:
         reasons.append(f"it includes {inside}")
     if found.types:

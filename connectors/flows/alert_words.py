@@ -69,6 +69,14 @@ ADVICE = {
         "When the exception ends, its rule holds again, and what it covered counts as broken.",
         "Remove the scopes that it covers, or ask for a new exception in time.",
     ),
+    Kind.REPOSITORY: Advice(
+        "What the portal shows of the repository is as old as its last reading, and nothing is written there.",
+        "Open the repository and test the connection: it says what works and what to do about the rest.",
+    ),
+    Kind.CONFLICT: Advice(
+        "The portal and the repository say different things, and each was changed since they last agreed.",
+        "Open the repository: its export writes the portal's side, its import takes the repository's.",
+    ),
 }
 _ENDED = Advice(
     "Calls that the app makes with this token fail, and the portal cannot renew it.",
@@ -83,6 +91,8 @@ _PLACES: dict[str, tuple[str, str, str]] = {
     Kind.CLIENT: ("connectors_oauthclient_change", "key", "Open the OAuth client"),
     Kind.REVIEW: ("connectors_reviewcampaign_change", "key", "Open the access review"),
     Kind.EXCEPTION: ("connectors_policyexception_change", "key", "Open the exception"),
+    Kind.REPOSITORY: ("connectors_repository_change", "key", "Open the repository"),
+    Kind.CONFLICT: ("connectors_repository_change", "key", "Open the repository"),
 }
 _ANYWHERE = (
     ("connectors_connector_change", "connector", "Open the connector"),

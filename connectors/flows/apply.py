@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from pydantic import SecretStr
 
@@ -19,6 +19,7 @@ from connectors.core.plan import Action, ActionKind, Plan
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at, plan_against
+from connectors.flows.repository_runs import after_apply
 from connectors.flows.runs import claim_run, finish_run, heartbeat, is_cancelled, open_run
 from connectors.models import Connector, Project, SyncRun, SyncStep
 
@@ -104,7 +105,19 @@ def run_apply(
                 run, SyncRun.State.INTERRUPTED, "Stopped by an error inside the portal; the log has the details."
             )
             raise
+    if run.state == SyncRun.State.DONE:
+        _export_after(run, actor)
     return run
+
+
+def _export_after(run: SyncRun, actor: Actor) -> None:
+    """Asks for an export where the project's repository wants one. The apply is over: nothing here may undo that."""
+    try:
+        with transaction.atomic():
+            # Without a number sign: hosts take #12 in a commit's message for an issue of theirs.
+            after_apply(run.project, actor, f"A plan was applied to {run.project} (run {run.pk}).")
+    except (DatabaseError, PortalError):
+        log.exception("No export of %s was asked for after run %s", run.project.slug, run.pk)
 
 
 class _Application:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import F, Max, Q
+from django.db.models import F, Q
 
 from connectors.core.plan_words import listing
 from connectors.flows.authorise import missing_scopes
 from connectors.flows.consent_links import Asked
-from connectors.models import Connector, ConsentLink, Event, OAuthClient, Token
+from connectors.models import Connector, ConsentLink, OAuthClient, Token
 from connectors.models.connector import ConnectorQuerySet
 from connectors.models.token import TokenQuerySet
 
@@ -82,8 +82,7 @@ def desk_of(user: Person, now: dt.datetime) -> Desk:
     why = _whys(user, now, room)
     tokens = list(Token.objects.filter(pk__in=list(why)).with_names()) if why else []
     links = _open_links([*(row.pk for row in hosted), *(row.connector_id for row in tokens)], now)
-    askers = _askers([row.pk for row in hosted])
-    needs = [_hosted_need(row, links, askers) for row in hosted]
+    needs = [_hosted_need(row, links) for row in hosted]
     needs += [_held_need(row, why[row.pk], links) for row in tokens]
     shown = needs[:LIMIT]
     return Desk(_grouped(shown), len(shown), len(needs) > LIMIT, sum(need.works for need in shown))
@@ -175,18 +174,10 @@ def _open_links(connectors: list[int], now: dt.datetime) -> dict[tuple[int, str]
     return {(row.connector_id, row.kind): row for row in rows.order_by("id")}
 
 
-def _askers(connectors: list[int]) -> dict[int, str]:
-    """By connector, who asked Base44 for its consent last."""
-    ids = [str(pk) for pk in connectors]
-    asked = Event.objects.filter(verb="consent.asked", target_type="connector", target_id__in=ids).order_by()
-    newest = asked.values("target_id").annotate(newest=Max("id")).values("newest")
-    return {int(pk): label for pk, label in Event.objects.filter(pk__in=newest).values_list("target_id", "actor_label")}
-
-
-def _hosted_need(row: Connector, links: dict[tuple[int, str], ConsentLink], askers: dict[int, str]) -> Need:
+def _hosted_need(row: Connector, links: dict[tuple[int, str], ConsentLink]) -> Need:
     link = links.get((row.pk, Kind.HOSTED))
     since = row.consent_asked_at if row.consent else None
-    return Need(row, Kind.HOSTED, _hosted_why(row), since, row.registered_account, askers.get(row.pk, ""), link)
+    return Need(row, Kind.HOSTED, _hosted_why(row), since, row.registered_account, row.consent_asked_by, link)
 
 
 def _hosted_why(row: Connector) -> str:

@@ -19,8 +19,10 @@ from connectors.core.config_files import (
     zip_changes,
 )
 from connectors.core.errors import ConfigFileError
+from connectors.core.lock_file import LockFile, lock_folder, plan_lock, read_lock
 from connectors.core.specs import ConnectorSpec
 from connectors.flows.events import record_event
+from connectors.flows.lock_file import locks_of
 from connectors.models import Connector, Project
 from connectors.models.project import DEFAULT_CONNECTORS_DIR
 
@@ -34,18 +36,25 @@ WRITTEN = ("new", "edited", "removed")
 class ExportResult:
     """What an export did, or with `check` would do, to one project's connectors directory.
 
-    `problem` is "" or why nothing of this project was written.
+    `problem` is "" or why nothing of this project was written. `lock` is the lock file beside the directory, None where
+    there is none and none was asked for.
     """
 
     project: Project
     directory: Path
     changes: tuple[FileChange, ...] = ()
     problem: str = ""
+    lock: FileChange | None = None
 
     @property
     def differs(self) -> bool:
         """Whether any file was, or would be, written or removed."""
-        return any(change.kind in WRITTEN for change in self.changes)
+        return any(change.kind in WRITTEN for change in self.all_changes)
+
+    @property
+    def all_changes(self) -> tuple[FileChange, ...]:
+        """The changes of connector files, and of the lock file if there is one."""
+        return (*self.changes, self.lock) if self.lock else self.changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +78,40 @@ def plan_project_export(
 
 
 def export_to_directory(
-    project: Project, target: Path, actor: Actor, *, prune: bool = False, check: bool = False
+    project: Project, target: Path, actor: Actor, *, prune: bool = False, check: bool = False, lock: bool = False
 ) -> ExportResult:
     """Writes one project's files: into the `connectorsDir` of `target`'s config file, or into `target` itself.
 
-    With `check` nothing is written. `prune` removes files of types that are no longer declared.
+    With `check` nothing is written. `prune` removes files of types that are no longer declared. A lock file beside the
+    directory is brought up to date; with `lock` there will be one.
     Raises ConfigFileError when the directory cannot be read or written; then it is as it was.
     """
     (declared,) = declared_by([project])
-    result = _export(declared, connectors_directory(target), prune=prune, check=check)
+    locks = _Locks([project], wanted=lock)
+    result = _export(declared, connectors_directory(target), locks, prune=prune, check=check)
     if result.differs and not check:
         _record(result, actor)
     return result
 
 
 def export_all(
-    projects: Iterable[Project], root: Path, actor: Actor, *, prune: bool = False, check: bool = False
+    projects: Iterable[Project],
+    root: Path,
+    actor: Actor,
+    *,
+    prune: bool = False,
+    check: bool = False,
+    lock: bool = False,
 ) -> Iterator[ExportResult]:
     """Writes each project's files to `root/<slug>/base44/connectors/`, one result per project as it is done.
 
     Where `root/<slug>` has a config file of its own, that one says where the connectors lie. A project whose directory
-    is broken comes with a `problem`; the others go on.
+    is broken comes with a `problem`; the others go on. `prune`, `check` and `lock` as in `export_to_directory`.
     """
-    for declared in declared_by(projects):
-        result = _export_to_tree(declared, root, prune=prune, check=check)
+    chosen = list(projects)
+    locks = _Locks(chosen, wanted=lock)
+    for declared in declared_by(chosen):
+        result = _export_to_tree(declared, root, locks, prune=prune, check=check)
         if result.differs and not check:
             _record(result, actor)
         yield result
@@ -189,23 +208,45 @@ class _SourcesOf(Mapping[str, tuple[str, bytes]]):
         return len(self._sources.of(self._project_id))
 
 
-def _export_to_tree(declared: Declared, root: Path, *, prune: bool, check: bool) -> ExportResult:
+class _Locks:
+    """The lock files of projects: all worked out together when the first of them is needed, which most exports do not.
+
+    `wanted`: also where there is none yet.
+    """
+
+    def __init__(self, projects: Sequence[Project], *, wanted: bool) -> None:
+        self._projects, self._wanted = projects, wanted
+        self._found: dict[int, LockFile] | None = None
+
+    def plan(self, project: Project, directory: Path) -> FileChange | None:
+        """What happens to the lock file beside a connectors directory; None where there is none and shall be none."""
+        before = read_lock(lock_folder(directory))
+        if before is None and not self._wanted:
+            return None
+        if self._found is None:
+            self._found = locks_of(self._projects)
+        return plan_lock(before, self._found[project.pk])
+
+
+def _export_to_tree(declared: Declared, root: Path, locks: _Locks, *, prune: bool, check: bool) -> ExportResult:
     place = root / declared.project.slug
     try:
-        return _export(declared, connectors_directory(place, DEFAULT_CONNECTORS_DIR), prune=prune, check=check)
+        return _export(declared, connectors_directory(place, DEFAULT_CONNECTORS_DIR), locks, prune=prune, check=check)
     except ConfigFileError as error:
         return ExportResult(declared.project, place, problem=str(error))
 
 
-def _export(declared: Declared, directory: Path, *, prune: bool, check: bool) -> ExportResult:
+def _export(declared: Declared, directory: Path, locks: _Locks, *, prune: bool, check: bool) -> ExportResult:
     changes = plan_export(declared.specs, read_directory(directory), declared.sources, prune=prune)
+    lock = locks.plan(declared.project, directory)
     if not check:
+        write_changes(lock_folder(directory), [lock] if lock else [])
         write_changes(directory, changes)
-    return ExportResult(declared.project, directory, changes)
+    return ExportResult(declared.project, directory, changes, lock=lock)
 
 
 def _record(result: ExportResult, actor: Actor) -> None:
-    done = {kind: [change.path for change in result.changes if change.kind == kind] for kind in WRITTEN}
+    done = {kind: [change.path for change in result.all_changes if change.kind == kind] for kind in WRITTEN}
     record_event(
         actor, "project.exported", result.project, after={kind: paths for kind, paths in done.items() if paths}
     )

@@ -1,120 +1,30 @@
-"""Import: plan what connector files would change in the portal, show it, then take all of it or nothing."""
+"""Import: take over what a plan showed of connector files, all of it or nothing; and whose project files are."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from connectors.core.actor import Actor
-from connectors.core.catalog import load_catalog
-from connectors.core.config_files import ConnectorFile, ProjectFiles
-from connectors.core.errors import ConfigFileError, Refused
-from connectors.core.policy import PolicyNote
+from connectors.core.config_files import ProjectFiles
+from connectors.core.errors import Refused
 from connectors.core.pull import ChangeKind
 from connectors.flows import ledger
 from connectors.flows.catalogue import ensure_types, fill_empty_catalogue
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.declare import undeclare
 from connectors.flows.events import record_event
-from connectors.flows.policies import Proposal, judge, notes_of, refuse
-from connectors.models import Connector, IntegrationType, Project, SyncRun, SyncStep
-
-MAX_TYPE = 100
-"""Characters of an integration type that the portal stores; the longest known one has 24."""
+from connectors.flows.import_plan import ImportPlan, plan_import, proposal
+from connectors.flows.policies import judge, refuse
+from connectors.models import Connector, Placement, Project, SyncRun, SyncStep
 
 _TAKEN_OVER = ["is_declared", "scopes", "source", "source_path", "source_read_at", "updated_at", *RECOMPUTED]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportChange:
-    """One connector: what the files say of it against what the portal declares.
-
-    `path` is the file, "" for a missing one. `added` and `removed` are scopes, in the order of their own list.
-    `text_differs`: the same scopes in a file whose text is not the one imported last. `notes` are warnings, `policy` is
-    what the team's rules say of what is added: one that stops refuses the whole import.
-    """
-
-    type: str
-    kind: ChangeKind
-    reason: str
-    path: str = ""
-    before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    text_differs: bool = False
-    notes: tuple[str, ...] = ()
-    policy: tuple[PolicyNote, ...] = ()
-
-    @property
-    def writes(self) -> bool:
-        """Whether importing touches the connector's row."""
-        return self.kind in (ChangeKind.NEW, ChangeKind.CHANGED) or self.text_differs
-
-    def as_json(self) -> dict[str, Any]:
-        """The row of `import_connectors --json`."""
-        return {
-            "type": self.type,
-            "action": self.kind.value,
-            "reason": self.reason,
-            "file": self.path,
-            "added": list(self.added),
-            "removed": list(self.removed),
-            "notes": list(self.notes),
-            "policy": [note.as_json() for note in self.policy],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
-    """What importing `files` into `project` would do. With anything in `refused` it cannot be applied.
-
-    `fingerprint` changes with the files and with what the portal declares: applying compares it, so that nobody takes
-    what they were not shown.
-    """
-
-    project: Project
-    files: ProjectFiles
-    changes: tuple[ImportChange, ...]
-    refused: tuple[ConfigFileError, ...]
-    warnings: tuple[str, ...]
-    fingerprint: str
-
-    @property
-    def is_empty(self) -> bool:
-        """True when importing would write nothing; connectors that the files lack do not count."""
-        return not self.refused and not any(change.writes for change in self.changes)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a rule stops something that it adds."""
-        return any(note.stops for change in self.changes for note in change.policy)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Types that the portal declares and the files lack."""
-        return tuple(change.type for change in self.changes if change.kind == ChangeKind.MISSING)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many of each kind, and how many files are refused."""
-        kinds = [change.kind for change in self.changes]
-        return {kind.value: kinds.count(kind) for kind in ChangeKind} | {"refused": len(self.refused)}
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The `results` of `import_connectors --json`: the changes, then what is refused."""
-        refused = [
-            {"type": "", "action": "refused", "reason": error.message, "file": error.path, "line": error.line}
-            for error in self.refused
-        ]
-        return [change.as_json() for change in self.changes] + refused
+_NOTED = ["repository_scopes", "repository_read_at", "repository_commit", "repository_author"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +34,6 @@ class Match:
     files: ProjectFiles
     project: Project | None
     problem: str = ""
-
-
-def plan_import(project: Project, files: ProjectFiles) -> ImportPlan:
-    """What importing would change. Writes nothing. Faulty files are in `refused`, all others in `changes`."""
-    rows = {row.integration_type_id: row for row in project.connectors.declared()}
-    types = IntegrationType.objects.in_bulk([file.spec.type for file in files.files])
-    notes = notes_of([_proposal(project, files, rows)])[project.pk]
-    changes = [_change(file, rows.get(file.spec.type), types.get(file.spec.type)) for file in files.files]
-    changes = [replace(change, policy=notes.get(change.type, ())) for change in changes]
-    if files.whole:
-        read = {file.spec.type for file in files.files}
-        changes += [_missing(row) for type_, row in rows.items() if type_ not in read]
-    refused = (*files.problems, *_too_long(files))
-    return ImportPlan(
-        project=project,
-        files=files,
-        changes=tuple(sorted(changes, key=lambda change: change.type)),
-        refused=refused,
-        warnings=_warnings(project, files),
-        fingerprint=_fingerprint(files, rows),
-    )
 
 
 def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[str] = ()) -> SyncRun:
@@ -161,12 +50,14 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
     started = timezone.now()
     fill_empty_catalogue(actor)
     with transaction.atomic():
-        # The project's row is the lock: two imports at once would both plan against the same old state.
-        project = Project.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=plan.project.pk)
-        if plan_import(project, plan.files).fingerprint != plan.fingerprint:
+        # The project's row is the lock: two imports at once would both plan against the same old state. Its key stays
+        # free, or whoever has locked a connector and writes a row that refers to the project would wait for us.
+        rows = Project.objects.select_for_update(of=("self",), no_key=True).select_related("workspace")
+        project = rows.get(pk=plan.project.pk)
+        if plan_import(project, plan.files, only=plan.only).fingerprint != plan.fingerprint:
             raise Refused(f"{project} has changed since this import was planned. Nothing was taken: plan it again.")
         declared = {row.integration_type_id: row for row in project.connectors.declared()}
-        refuse(project, judge([_proposal(project, plan.files, declared)])[project.pk])
+        refuse(project, judge([proposal(project, plan.files, declared, plan.only)])[project.pk])
         before, after = _take_over(project, plan)
         for row in project.connectors.filter(integration_type_id__in=list(remove_missing)):
             before[row.integration_type_id], after[row.integration_type_id] = list(row.scopes), None
@@ -177,12 +68,6 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
         if before or after:
             record_event(actor, "project.imported", project, before=before, after=after)
     return run
-
-
-def _proposal(project: Project, files: ProjectFiles, rows: Mapping[str, Connector]) -> Proposal:
-    """What the files would add, for the rules."""
-    after = {file.spec.type: file.spec.scopes for file in files.files}
-    return Proposal(project, after, {type_: row.scopes for type_, row in rows.items() if type_ in after})
 
 
 def match_projects(located: Sequence[ProjectFiles]) -> tuple[Match, ...]:
@@ -202,100 +87,11 @@ def _by(projects: Iterable[Project], field: str) -> dict[str, Project]:
 
 def _match(files: ProjectFiles, project: Project | None, *, twice: bool) -> Match:
     if twice and project is not None:
-        return Match(files, None, f"Several folders belong to the project {project.slug}; import them one by one.")
+        return Match(files, None, f"Several folders belong to the project {project.slug}: name one of them.")
     if project is not None:
         return Match(files, project)
     wanted = f"the app id {files.app_id}" if files.app_id else f"the slug {files.folder}"
-    return Match(files, None, f"No project has {wanted}. Add it first, with add_project or discover_projects.")
-
-
-def _change(file: ConnectorFile, row: Connector | None, type_: IntegrationType | None) -> ImportChange:
-    wanted = file.spec.scopes
-    notes = _notes(file.spec.type, row, type_)
-    if row is None:
-        reason = "Not in the portal yet." if wanted else "Not in the portal yet; it asks for no scopes."
-        return ImportChange(
-            file.spec.type, ChangeKind.NEW, reason, file.path, after=wanted, added=_unique(wanted), notes=notes
-        )
-    had = tuple(row.scopes)
-    added = tuple(scope for scope in _unique(wanted) if scope not in had)
-    removed = tuple(scope for scope in _unique(had) if scope not in wanted)
-    text_differs = had != wanted or bytes(row.source or b"") != file.raw
-    kind = ChangeKind.CHANGED if added or removed else ChangeKind.UNCHANGED
-    return ImportChange(
-        file.spec.type,
-        kind,
-        _difference(added, removed, text_differs=text_differs),
-        file.path,
-        before=had,
-        after=wanted,
-        added=added,
-        removed=removed,
-        text_differs=text_differs,
-        notes=notes,
-    )
-
-
-def _difference(added: Sequence[str], removed: Sequence[str], *, text_differs: bool) -> str:
-    parts = [f"adds {', '.join(added)}"] if added else []
-    if removed:
-        parts.append(f"takes away {', '.join(removed)}")
-    if parts:
-        text = "; ".join(parts)
-        return f"{text[0].upper()}{text[1:]}."
-    return "Same scopes; the file's text is taken over." if text_differs else "The same as in the portal."
-
-
-def _missing(row: Connector) -> ImportChange:
-    reason = "In the portal, but not in the files. It stays, unless you choose to remove it."
-    return ImportChange(row.integration_type_id, ChangeKind.MISSING, reason, before=tuple(row.scopes))
-
-
-def _notes(type_: str, row: Connector | None, known: IntegrationType | None) -> tuple[str, ...]:
-    notes = []
-    shipped = load_catalog().types
-    is_known = known.is_known if known else type_ in shipped
-    if not is_known and type_.lower() in shipped:
-        notes.append(f"Differs only by capital letters from {type_.lower()}; Base44 takes these for two types.")
-    elif not is_known:
-        notes.append("The catalogue does not know this type. Base44 decides whether it accepts it.")
-    if known is not None:
-        try:
-            known.check_connection_config(row.connection_config if row else {})
-        except ValidationError as error:
-            notes.append(f"Connection config, which files do not hold: {' '.join(error.messages)}")
-    return tuple(notes)
-
-
-def _warnings(project: Project, files: ProjectFiles) -> tuple[str, ...]:
-    warnings = []
-    if files.app_id and files.app_id != project.app_id:
-        warnings.append(f"These files belong to the app {files.app_id}; {project.slug} is the app {project.app_id}.")
-    if not files.has_directory:
-        warnings.append(f"There is no directory {files.connectors_dir}, which the project's config names.")
-    elif not files.files and not files.problems:
-        warnings.append("There are no connector files here: nothing would be imported.")
-    return tuple(warnings)
-
-
-def _too_long(files: ProjectFiles) -> tuple[ConfigFileError, ...]:
-    return tuple(
-        ConfigFileError(file.path, f"type: longer than {MAX_TYPE} characters")
-        for file in files.files
-        if len(file.spec.type) > MAX_TYPE
-    )
-
-
-def _fingerprint(files: ProjectFiles, rows: Mapping[str, Connector]) -> str:
-    """SHA-256 over every byte of the files and over what the portal declares."""
-    digest = hashlib.sha256()
-    for file in files.files:
-        for part in (file.path.encode("utf-8", "surrogateescape"), file.raw):
-            digest.update(b"%d:" % len(part) + part)
-    for type_, row in sorted(rows.items()):
-        told = repr((type_, row.scopes, hashlib.sha256(bytes(row.source or b"")).hexdigest()))
-        digest.update(told.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return Match(files, None, f"No project has {wanted}. Add it to the portal first.")
 
 
 def _check_removals(plan: ImportPlan, remove_missing: Collection[str]) -> None:
@@ -303,7 +99,7 @@ def _check_removals(plan: ImportPlan, remove_missing: Collection[str]) -> None:
         return
     if unknown := sorted(set(remove_missing) - set(plan.missing)):
         raise Refused(f"The import does not miss {', '.join(unknown)}, so there is nothing to remove.")
-    if not plan.files.files:
+    if not plan.files.files and plan.only is None:
         # A mistaken folder looks exactly like this; removing connectors one by one in the portal stays possible.
         raise Refused("There are no connector files here, so nothing is removed because of them.")
 
@@ -339,15 +135,18 @@ def _take_over(project: Project, plan: ImportPlan) -> tuple[dict[str, Any], dict
 def _note_repository(project: Project, files: ProjectFiles) -> list[int]:
     """Writes down what the files say, for the ledger; returns the connectors that they speak of.
 
-    The files of a whole project also say which connectors have none.
+    The files of a whole project also say which connectors have none. Where a repository is read for the project, that
+    is what speaks for it, whatever was imported from elsewhere.
     """
     said = {file.spec.type: list(file.spec.scopes) for file in files.files}
     rows = Connector.objects.filter(project=project).only("id", "integration_type_id")
     rows = rows if files.whole else rows.filter(integration_type_id__in=list(said))
     found, now = list(rows), timezone.now()
-    for row in found:
-        row.repository_scopes, row.repository_read_at = said.get(row.integration_type_id), now
-    Connector.objects.bulk_update(found, ["repository_scopes", "repository_read_at"])
+    if not Placement.objects.filter(project=project, read_at__isnull=False).exists():
+        for row in found:
+            row.repository_scopes, row.repository_read_at = said.get(row.integration_type_id), now
+            row.repository_commit = row.repository_author = ""
+        Connector.objects.bulk_update(found, _NOTED)
     return [row.pk for row in found]
 
 
@@ -410,7 +209,3 @@ def _open(
         started_at=started or now,
         finished_at=now,
     )
-
-
-def _unique(scopes: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(scopes))

@@ -21,10 +21,13 @@ from connectors.models import (
     IntegrationType,
     LedgerEntry,
     OAuthClient,
+    Placement,
     PolicyException,
     PolicyFinding,
     PolicyRule,
     Project,
+    Repository,
+    RepositoryRun,
     ReviewCampaign,
     Sensitivity,
     Severity,
@@ -344,6 +347,42 @@ def exceptions(names: Names, now: dt.datetime) -> Iterator[Wrong]:
         )
 
 
+def repositories(names: Names, now: dt.datetime) -> Iterator[Wrong]:
+    """Repositories in use that cannot be read or written to."""
+    failing = Repository.objects.in_use().filter(state=Repository.State.FAILING).order_by()
+    for pk, name, problem in failing.values_list("pk", "name", "problem"):
+        yield Wrong(
+            f"{Kind.REPOSITORY}:{pk}", Kind.REPOSITORY, Severity.WARNING, f"Repository failing: {name}", problem
+        )
+
+
+def exports(names: Names, now: dt.datetime) -> Iterator[Wrong]:
+    """Repositories in use whose last export failed. What may pass is another attempt's row, still to be run."""
+    runs = RepositoryRun.objects.filter(repository=OuterRef("pk"), kind=RepositoryRun.Kind.EXPORT).order_by("-pk")
+    last = Repository.objects.in_use().annotate(last_export=Subquery(runs.values("pk")[:1])).values("last_export")
+    failed = RepositoryRun.objects.filter(pk__in=last, state=RepositoryRun.State.FAILED).order_by()
+    for pk, name, message in failed.values_list("repository_id", "repository__name", "message"):
+        title = f"Export failed: {name}"
+        yield Wrong(f"{Kind.REPOSITORY}:export:{pk}", Kind.REPOSITORY, Severity.WARNING, title, message)
+
+
+def conflicts(names: Names, now: dt.datetime) -> Iterator[Wrong]:
+    """Projects with files that were changed in the repository and in the portal."""
+    rows = Placement.objects.conflicting().filter(repository__is_enabled=True).order_by()
+    for project_id, count, repository_id, repository in rows.values_list(
+        "project_id", "conflicts", "repository_id", "repository__name"
+    ):
+        files = "1 file was" if count == 1 else f"{count} files were"
+        yield Wrong(
+            f"{Kind.CONFLICT}:{project_id}:{repository_id}",
+            Kind.CONFLICT,
+            Severity.WARNING,
+            f"Conflict with {repository}: {names.project(project_id)}",
+            f"{files} changed on both sides. Neither is overwritten until somebody decides.",
+            place=names.place(project_id),
+        )
+
+
 SOURCES: tuple[Source, ...] = (
     drift,
     policy,
@@ -355,4 +394,7 @@ SOURCES: tuple[Source, ...] = (
     syncs,
     reviews,
     exceptions,
+    repositories,
+    exports,
+    conflicts,
 )

@@ -77,8 +77,12 @@ def _stripe_types(states: Mapping[Project, RegisteredState]) -> set[str]:
 
 def _rows_by_project(projects: Iterable[Project]) -> dict[int, dict[str, Connector]]:
     found: dict[int, dict[str, Connector]] = {}
-    # Locked, so that a declaration saved meanwhile waits and computes its verdict on what is written here.
-    for row in Connector.objects.select_for_update().defer("source").filter(project__in=list(projects)):
+    ids = sorted(project.pk for project in projects)
+    # Locked, so that a declaration saved meanwhile waits and computes its verdict on what is written here; projects
+    # first and everything by its key, as imports, readings and the ledger do: otherwise each could wait for the other.
+    list(Project.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=ids).order_by("pk").only("pk"))
+    rows = Connector.objects.select_for_update(of=("self",)).defer("source").filter(project__in=ids)
+    for row in rows.order_by("pk"):
         found.setdefault(row.project_id, {})[row.integration_type_id] = row
     return found
 

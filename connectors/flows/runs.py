@@ -1,31 +1,24 @@
-"""The life of a run: opened, claimed by exactly one worker, kept alive, finished, or found dead.
-
-The row is the truth and the broker's message only a hint: a message may come twice or be lost with a killed worker.
-"""
+"""The life of a run on a project: opened, claimed by exactly one worker, kept alive, finished, or found dead."""
 
 from __future__ import annotations
 
 import datetime as dt
-import os
-import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
+from connectors.flows import run_rows
 from connectors.models import Project, SyncRun, SyncStep, Workspace
-from connectors.models.sync_run import HEARTBEAT_SECONDS, STALE_AFTER
+from connectors.models.run import STALE_AFTER
 
 State = SyncRun.State
 
 INTERRUPTED = "The worker stopped in the middle. What it had done is marked; run it again to do the rest."
-
-
 AGAIN = "The worker stopped in the middle; queued again."
 
 
@@ -61,10 +54,7 @@ def open_run(
 
 def claim_run(run_id: int) -> SyncRun | None:
     """The run, now running and ours; None when somebody else has it or it is over."""
-    now = timezone.now()
-    claimed = SyncRun.objects.filter(pk=run_id, state=State.QUEUED).update(
-        state=State.RUNNING, started_at=now, heartbeat_at=now, worker=_worker()
-    )
+    claimed = run_rows.claim(SyncRun.objects.filter(pk=run_id))
     return SyncRun.objects.select_related("project__workspace").get(pk=run_id) if claimed else None
 
 
@@ -73,14 +63,11 @@ def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
 
     Projects of one workspace share one object for it: a join would read its credential once for each of a fleet.
     """
-    now = timezone.now()
     with transaction.atomic():
         # On SQLite the transaction itself holds the write lock (transaction_mode IMMEDIATE).
         queued = SyncRun.objects.select_for_update().filter(pk__in=run_ids, state=State.QUEUED)
         ids = list(queued.values_list("pk", flat=True))
-        SyncRun.objects.filter(pk__in=ids).update(
-            state=State.RUNNING, started_at=now, heartbeat_at=now, worker=_worker()
-        )
+        run_rows.claim(SyncRun.objects.filter(pk__in=ids))
     claimed = list(SyncRun.objects.filter(pk__in=ids).select_related("project").order_by("pk"))
     workspaces = Workspace.objects.in_bulk({run.project.workspace_id for run in claimed})
     for run in claimed:
@@ -111,50 +98,20 @@ def is_cancelled(run: SyncRun) -> bool:
     return SyncRun.objects.filter(pk=run.pk, cancel_requested=True).exists()
 
 
-@contextmanager
-def heartbeat(run_ids: Sequence[int]) -> Iterator[None]:
+def heartbeat(run_ids: Sequence[int]) -> AbstractContextManager[None]:
     """Keeps the runs' rows fresh from a thread, so that a slow answer of Base44 does not look like a dead worker."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        try:
-            while not stop.wait(HEARTBEAT_SECONDS):
-                SyncRun.objects.filter(pk__in=run_ids, state=State.RUNNING).update(heartbeat_at=timezone.now())
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return run_rows.heartbeat(SyncRun.objects.filter(pk__in=run_ids))
 
 
 def bury_dead_runs(now: dt.datetime, *, project: Project | None = None) -> int:
-    """Marks runs whose worker died as interrupted, and queues syncs again; returns how many.
-
-    A worker of this host is known dead as soon as its process is gone; one elsewhere when its heartbeat is stale.
-    """
-    running = SyncRun.objects.filter(state=State.RUNNING)
-    if project is not None:
-        running = running.filter(project=project)
-    stale = set(running.stale(now).values_list("pk", flat=True))
-    orphans = {pk for pk, worker in running.values_list("pk", "worker") if _is_gone(worker)}
-    return sum(_bury(pk, now) for pk in stale | orphans)
+    """Marks runs whose worker died as interrupted, and queues syncs again; returns how many."""
+    runs = SyncRun.objects.all() if project is None else SyncRun.objects.filter(project=project)
+    return sum(_bury(pk, now) for pk in run_rows.dead(runs, now))
 
 
 def redeliver(now: dt.datetime, send: Callable[[SyncRun], None]) -> int:
     """Sends queued runs again whose message was lost; returns how many. A run sent twice is claimed once."""
-    sent = 0
-    for run in SyncRun.objects.undelivered(now).order_by("pk")[:500]:
-        if SyncRun.objects.filter(pk=run.pk, state=State.QUEUED, dispatched_at=run.dispatched_at).update(
-            dispatched_at=now
-        ):
-            send(run)
-            sent += 1
-    return sent
+    return run_rows.redeliver(SyncRun.objects.undelivered(now), now, send)
 
 
 def prune_runs(now: dt.datetime, *, keep_days: int) -> int:
@@ -183,20 +140,3 @@ def _bury(pk: int, now: dt.datetime) -> int:
             )
             steps.filter(state=SyncStep.State.PLANNED).update(state=SyncStep.State.SKIPPED, message="Not begun.")
     return buried
-
-
-def _worker() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _is_gone(worker: str) -> bool:
-    host, _, pid = worker.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

@@ -12,6 +12,8 @@ from .oauth_client import OAuthClient
 from .policy import PolicyException, PolicyFinding, PolicyRule
 from .project import Project
 from .rate_budget import RateBudget
+from .repository import Placement, Repository, RepositoryFile
+from .repository_run import PullRequest, RepositoryRun
 from .review import ReviewCampaign, ReviewItem, ReviewNotice
 from .saved_view import SavedView
 from .sync_run import SyncRun, SyncStep
@@ -30,11 +32,16 @@ __all__ = [
     "IntegrationType",
     "LedgerEntry",
     "OAuthClient",
+    "Placement",
     "PolicyException",
     "PolicyFinding",
     "PolicyRule",
     "Project",
+    "PullRequest",
     "RateBudget",
+    "Repository",
+    "RepositoryFile",
+    "RepositoryRun",
     "ReviewCampaign",
     "ReviewItem",
     "ReviewNotice",

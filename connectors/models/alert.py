@@ -48,6 +48,8 @@ class Incident(models.Model):
         SYNC = "sync", _("Sync failing")
         REVIEW = "review", _("Access review overdue")
         EXCEPTION = "exception", _("Policy exception ends")
+        REPOSITORY = "repository", _("Repository failing")
+        CONFLICT = "conflict", _("Conflict with a repository")
 
     key = models.CharField(max_length=200)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)

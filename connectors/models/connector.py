@@ -154,6 +154,13 @@ class Connector(models.Model):
     repository_read_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("When its project's files were last read; None: never.")
     )
+    repository_commit = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text=_("The commit that its file there is from; empty: not git."),
+    )
+    repository_author = models.CharField(max_length=200, blank=True, editable=False)
     sync_state = models.CharField(
         _("sync"), max_length=20, choices=SyncState.choices, default=SyncState.UNKNOWN, editable=False, db_index=True
     )

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .project import Project
+from .run import STALE_AFTER, Run
 from .visibility import VisibleQuerySet
-
-HEARTBEAT_SECONDS = 5
-STALE_AFTER = dt.timedelta(seconds=30)
-"""A running row whose heartbeat is older belongs to a worker that died."""
 
 
 class SyncRunQuerySet(VisibleQuerySet["SyncRun"]):
     def open(self) -> SyncRunQuerySet:
         return self.filter(state__in=SyncRun.OPEN_STATES)
 
-    def stale(self, now: dt.datetime) -> SyncRunQuerySet:
-        """Running rows whose worker has stopped to report."""
-        return self.filter(state=SyncRun.State.RUNNING, heartbeat_at__lt=now - STALE_AFTER)
-
     def undelivered(self, now: dt.datetime) -> SyncRunQuerySet:
         """Queued rows whose message seems lost: brokers on disk forget what a killed worker held."""
         return self.filter(state=SyncRun.State.QUEUED, dispatched_at__lt=now - STALE_AFTER)
 
 
-class SyncRun(models.Model):
+class SyncRun(Run):
     """One row is one piece of work on one project. The row, not the broker's message, is the truth about it."""
 
     class Kind(models.TextChoices):
@@ -61,24 +53,7 @@ class SyncRun(models.Model):
         max_length=64, blank=True, help_text=_("Of the plan that was shown; another one at the start refuses the run.")
     )
     removals = models.JSONField(default=list, blank=True, help_text=_("Types whose removal was ticked."))
-    message = models.TextField(_("message"), blank=True)
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-        verbose_name=_("user"),
-    )
-    actor_label = models.CharField(_("by"), max_length=200)
-    door = models.CharField(_("door"), max_length=10)
-    worker = models.CharField(max_length=200, blank=True)
     cancel_requested = models.BooleanField(default=False)
-    created_at = models.DateTimeField(_("asked"), auto_now_add=True)
-    dispatched_at = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(_("started"), null=True, blank=True)
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     objects = SyncRunQuerySet.as_manager()
 
@@ -103,15 +78,6 @@ class SyncRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
-
-    @property
-    def is_open(self) -> bool:
-        return self.state in self.OPEN_STATES
-
-    @property
-    def duration(self) -> dt.timedelta | None:
-        """How long the work took; None while it has not both started and finished."""
-        return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 
 
 class SyncStep(models.Model):

@@ -115,6 +115,9 @@ def welcome(place: DemoPlace, password: str | None) -> str:
   9. Access reviews: decide on your scopes, carry the decisions out.
   10. Incidents: what was sent is in {place.mail_dir}
       and at {place.emulator_url}/webhooks
+  11. Repositories, Apps (demo): import what Jonas committed, export what was
+      changed here, settle a conflict. Then look at what the portal committed:
+      git -C {place.repository} log -p -1
 
   The shell, in another terminal (DEBUG=1 uses the demo's own keys):
      DEBUG=1 .venv/bin/python manage.py plan_connectors --all

@@ -59,6 +59,11 @@ class DemoPlace:
         return self.data_dir.absolute() / "demo" / "mail"
 
     @property
+    def repository(self) -> Path:
+        """The bare git repository with the sample projects' files."""
+        return self.data_dir / "demo" / "repositories" / "apps.git"
+
+    @property
     def emulator_state(self) -> Path:
         """What the emulator remembers of its apps."""
         return self.data_dir / "demo" / "emulator.json"
@@ -82,7 +87,7 @@ def require_free_ports(place: DemoPlace) -> None:
 
 def forget(data_dir: Path) -> None:
     """Delete what a demo made in the data directory, and nothing else; its keys stay, they fit the next one too."""
-    for name in ("broker", "cache", "demo", "logs", "static"):
+    for name in ("broker", "cache", "demo", "git", "logs", "static"):
         shutil.rmtree(data_dir / name, ignore_errors=True)
     for pattern in ("db.sqlite3*", "beat-schedule*"):
         for path in data_dir.glob(pattern):
@@ -132,6 +137,7 @@ def environment(place: DemoPlace) -> dict[str, str]:
             "DEBUG": "on",
             "PORTAL_DATA_DIR": str(place.data_dir),
             "BASE44_API_URL": place.emulator_url,
+            "GIT_ALLOW_FILE_URLS": "on",
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
             "PYTHONUNBUFFERED": "1",
             # Celery warns that DEBUG makes it grow; the demo is short-lived.

@@ -1,4 +1,4 @@
-"""Fill an empty portal: login, workspace at the emulator, projects with files, syncs, tokens, a past, policies."""
+"""Fill an empty portal: login, workspace at the emulator, projects, syncs, tokens, a past, a repository, policies."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from portal.demo import ledger_samples
 from portal.demo.oauth_samples import seed_oauth
 from portal.demo.past import days_ago
 from portal.demo.place import PROJECTS, DemoPlace
+from portal.demo.repository_samples import seed_repository
 from portal.secret_files import read_or_create
 
 LOGIN = "admin"
@@ -66,6 +67,7 @@ def seed(place: DemoPlace) -> None:
     seed_oauth(place, LOGIN)
     if is_new:
         ledger_samples.tell_story(place, LOGIN)
+    seed_repository(place, LOGIN)
     ledger_samples.seed_rules(place, LOGIN)
 
 

@@ -31,7 +31,9 @@ from tests.factories import (
     make_exception,
     make_incident,
     make_oauth_client,
+    make_placement,
     make_project,
+    make_repository,
     make_route,
     make_rule,
     make_token,
@@ -51,9 +53,12 @@ EDITABLE = (
     "reviewcampaign",
     "alertroute",
     "policyrule",
+    "repository",
 )
 WITHOUT_ROW = ("catalogue", "oauth_support", "offered", "scopes", "accounts", "people")
 """Pages that are about all rows."""
+SETUP = ("test", "key", "hostkeys", "webhook", "find", "check")
+"""Pages of a repository that show how something stands, and change it on POST."""
 SECRET = b"Zebra"
 """Stands in every row: whoever must not see one must not see this word."""
 
@@ -92,6 +97,10 @@ def pages() -> Iterator[Page]:
     yield from (Page(name, "token", "change", "post") for name in ("refresh", "introspect", "revoke"))
     yield from (Page(name, "reviewcampaign", "view") for name in ("open", "decide", "carry_out", "evidence"))
     yield from (Page(name, "reviewcampaign", "change", "post") for name in ("open", "carry_out", "close"))
+    yield from (Page(name, "repository", "view") for name in SETUP)
+    yield from (Page(name, "repository", "change", "post") for name in SETUP)
+    yield Page("find_list", "repository", "view")
+    yield Page("autocomplete:project", "placement", "view")
     for model_admin in OURS:
         for field in model_admin.autocomplete_fields or ():
             yield Page(f"autocomplete:{field}", str(model_admin.opts.model_name), "view")
@@ -126,6 +135,8 @@ def rows(db: None) -> dict[str, Model]:
         "incident": make_incident(title=word, workspace=workspace, project=project, connector=connector),
         "alertroute": make_route(word, emails=[f"{word}@example.com"]),
     }
+    made["repository"] = repository = make_repository(f"{word} repository", url=f"file:///{word}/apps.git", token=word)
+    make_placement(project, repository)
     made["reviewcampaign"] = ReviewCampaign.objects.create(
         name=f"{word} review", workspace=workspace, due_at=timezone.now() + dt.timedelta(days=14)
     )
@@ -181,6 +192,7 @@ def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
         "alertroute",
         "policyrule",
         "policyexception",
+        "repository",
     }
     assert all(isinstance(found.model._default_manager.all(), VisibleQuerySet) for found in OURS)
 

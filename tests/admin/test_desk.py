@@ -178,7 +178,7 @@ def test_the_number_of_queries_of_the_lists_does_not_grow(
         connector = make_connector(make_project(), "slack", ["chat:write"], consent="needed")
         make_consent_link(connector, claimed_by=operator, claimed_at=timezone.now(), created_by=operator)
     browser.get(DESK)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         browser.get(DESK)
     with django_assert_num_queries(3):
         browser.get(LINKS)

@@ -59,6 +59,11 @@ def test_each_side_says_how_many_scopes_it_lists_and_where_that_is_from(gmail: C
     assert "authorised by ada as ops@acme.example" in found["Granted"][1]
 
 
+def test_a_file_from_git_names_its_commit_and_who_wrote_it(gmail: Connector, browser: Client) -> None:
+    Connector.objects.update(repository_commit="1f0c9a7be2" * 4, repository_author="Mira <mira@acme.example>")
+    assert heads(browser, gmail)["File"][1] == "In gmail.jsonc, as of commit 1f0c9a7b by Mira <mira@acme.example>."
+
+
 def test_a_side_that_is_not_known_says_why(project: Project, browser: Client) -> None:
     found = heads(browser, make_connector(project, "github", ["repo"]))
     assert found["File"] == (None, "The project's files have not been read yet.")

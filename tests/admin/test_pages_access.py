@@ -10,8 +10,8 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from connectors.models import Connector, Event, Project, SavedView, SyncRun
-from tests.factories import make_connector, make_project, make_user, make_workspace
+from connectors.models import Connector, Event, Project, RepositoryRun, SavedView, SyncRun
+from tests.factories import make_connector, make_placement, make_project, make_repository, make_user, make_workspace
 
 Rows = Mapping[str, Model]
 PAGES = {
@@ -31,6 +31,9 @@ PAGES = {
     "ledgerentry_history": "",
     "ledgerentry_changes": "",
     "ledgerentry_person": "",
+    "repository_export": "repository",
+    "repository_run": "repositoryrun",
+    "repository_run_state": "repositoryrun",
     "token_forecast": "",
     "syncrun_live": "syncrun",
     "syncrun_live_steps": "syncrun",
@@ -49,6 +52,7 @@ CHANGES = {
     "connector_authorise": "connector",
     "connector_desk": "",
     "ledgerentry_person": "",
+    "repository_export": "repository",
     "syncrun_cancel": "syncrun",
     "workspace_discover": "workspace",
     "workspace_device_login": "workspace",
@@ -69,7 +73,11 @@ def address(operator: User) -> Callable[[str], str]:
     """The address of a page for rows that exist. Nothing of it can reach Base44: the workspace has no credential."""
     workspace = make_workspace("Secret workspace")
     project = make_project("secret-project", workspace=workspace)
+    repository = make_repository("Secret repository")
+    make_placement(project, repository)
     rows: Rows = {
+        "repository": repository,
+        "repositoryrun": RepositoryRun.objects.create(repository=repository, kind="read", actor_label="x", door="api"),
         "workspace": workspace,
         "project": project,
         "connector": make_connector(project, "gmail", ["mail.read"]),

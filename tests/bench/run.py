@@ -16,13 +16,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import admin_list, export, ledger_compare, ledger_history, ledger_list, places, refresh, sync
+from tests.bench import admin_list, export, git, ledger_compare, ledger_history, ledger_list, places, refresh, sync
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
 
 BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "sync": sync.measure,
     "export": export.measure,
+    "git": git.measure,
     "admin": admin_list.measure,
     "refresh": refresh.measure,
     "ledger": ledger_compare.measure,

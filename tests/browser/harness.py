@@ -126,7 +126,18 @@ def window(
 
     Asking anybody but the portal is a fault, unless the address begins with one of `elsewhere`.
     """
-    context = browser.new_context(
+    context = new_context(browser, view, javascript=javascript)
+    try:
+        if user is not None:
+            log_in(context, base, user)
+        yield _watch(context, base, view, elsewhere)
+    finally:
+        context.close()
+
+
+def new_context(browser: Browser, view: View, *, javascript: bool = True) -> BrowserContext:
+    """A browser's profile that remembers nothing: no cookie, no cached file."""
+    return browser.new_context(
         viewport={"width": view.width, "height": view.height},
         color_scheme=view.scheme,
         locale="en-GB",
@@ -134,15 +145,24 @@ def window(
         reduced_motion="reduce",
         java_script_enabled=javascript,
     )
+
+
+@contextmanager
+def tab(context: BrowserContext, base: str, view: View, user: User | None) -> Iterator[Watched]:
+    """A tab in a profile that has loaded what all pages share; `user` is logged in, and nobody else any more."""
+    context.clear_cookies()
+    if user is not None:
+        log_in(context, base, user)
+    watched = _watch(context, base, view, ())
     try:
-        if user is not None:
-            _log_in(context, base, user)
-        yield _watch(context, base, view, elsewhere)
+        watched.turn(view)
+        yield watched
     finally:
-        context.close()
+        watched.page.close()
 
 
-def _log_in(context: BrowserContext, base: str, user: User) -> None:
+def log_in(context: BrowserContext, base: str, user: User) -> None:
+    """Lets everything in this profile be seen by this person."""
     client = Client()
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector, OAuthClient, PolicyRule, ReviewCampaign
+from connectors.models import Connector, OAuthClient, PolicyRule, Repository, RepositoryRun, ReviewCampaign
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -31,6 +31,10 @@ NO_PAGES = {
     "policyexception_decide",
     "policyexception_withdraw",
     "policyrule_switch",
+    "repository_find_list",
+    "repository_read",
+    "repository_run",
+    "repository_run_state",
     "syncrun_live_steps",
     "syncrun_cancel",
     "oauthclient_check",
@@ -78,6 +82,16 @@ def _of_review(page: str, query: str = "", *, draft: bool = False) -> Callable[[
     return lambda scene: reverse(f"admin:connectors_reviewcampaign_{page}", args=[rows.all()[0].pk]) + query
 
 
+def _of_repository(page: str, name: str) -> Callable[[Scene], str]:
+    rows = Repository.objects.filter(name=name)
+    return lambda scene: reverse(f"admin:connectors_repository_{page}", args=[rows.all()[0].pk])
+
+
+def _of_repository_run(state: str) -> Callable[[Scene], str]:
+    rows = RepositoryRun.objects.filter(state=state)
+    return lambda scene: reverse("admin:connectors_repository_run", args=[rows.all()[0].pk])
+
+
 def _of_rule_that_is_off(scene: Scene) -> str:
     return reverse("admin:connectors_policyrule_rehearsal", args=[PolicyRule.objects.get(is_enabled=False).pk])
 
@@ -110,6 +124,14 @@ EXTRA: list[Look] = [
     Look("ledgerentry-scopes-found", lambda scene: "/admin/connectors/ledgerentry/by/scopes/?q=send+mail"),
     Look("ledgerentry-list-differs", lambda scene: "/admin/connectors/ledgerentry/?verdict=differs&sensitivity=high"),
     Look("policyrule-rehearsal-off", _of_rule_that_is_off),
+    Look("repository-requests", _of_repository("change", "Acme Labs monorepo")),
+    Look("repository-failing", _of_repository("change", "Finance config")),
+    Look("repository-unread", _of_repository("change", "Recruiting")),
+    Look("repository-export-request", _of_repository("export", "Acme Labs monorepo")),
+    Look("repository-export-nothing", _of_repository("export", "Recruiting")),
+    Look("repository-run", _of_repository_run("partial")),
+    Look("repository-run-open", _of_repository_run("running")),
+    Look("repository-run-failed", _of_repository_run("failed")),
     Look("connector-list-no-match", lambda scene: "/admin/connectors/connector/?q=zzzz"),
     Look("connector-list-found", lambda scene: "/admin/connectors/connector/?q=gmail"),
 ]

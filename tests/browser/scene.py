@@ -31,6 +31,8 @@ from connectors.models import (
     PolicyException,
     PolicyRule,
     Project,
+    Repository,
+    RepositoryRun,
     ReviewCampaign,
     ReviewNotice,
     SavedView,
@@ -45,6 +47,7 @@ from tests import factories
 from tests.browser.alert_scene import make_alerts
 from tests.browser.history_scene import make_past
 from tests.browser.policy_scene import make_policies
+from tests.browser.repository_scene import make_repositories
 
 State = Connector.SyncState
 
@@ -131,6 +134,8 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[Workspace] = workspaces["Northwind"].pk
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
     _events(ada)
+    repository, work = make_repositories(now)
+    scene.examples |= {Repository: repository.pk, RepositoryRun: work.pk}
     _ledger(admin, now)
     incident, route = make_alerts(now)
     scene.examples |= {Incident: incident.pk, AlertRoute: route.pk}
@@ -371,7 +376,7 @@ def _history(token: Token, actor: Actor, now: dt.datetime) -> None:
 
 def _ledger(admin: User, now: dt.datetime) -> None:
     """The ledger of all connectors, some with files that differ; one connector that is not in it yet; saved views."""
-    for row in Connector.objects.exclude(source_path="").order_by("pk")[:12]:
+    for row in Connector.objects.exclude(source_path="").filter(repository_commit="").order_by("pk")[:12]:
         row.repository_scopes, row.repository_read_at = row.scopes[:1], now - dt.timedelta(hours=5)
         row.save(update_fields=["repository_scopes", "repository_read_at"])
     factories.keep_ledger()

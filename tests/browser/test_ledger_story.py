@@ -14,7 +14,8 @@ from playwright.sync_api import Locator, Page, expect
 from connectors.core.base44.emulator import Emulator
 from connectors.core.base44.emulator.seed import GOOGLE, GOOGLE_BASICS
 from connectors.core.config_files import locate_file
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.flows.sync import sync_projects
 from connectors.models import Connector, PolicyException, PolicyRule, Project, ReviewCampaign, SavedView
 from portal.demo.past import days_ago

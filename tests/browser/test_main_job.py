@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from connectors.core.base44.emulator import Emulator
 from connectors.core.config_files import locate_file
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.models import Connector, Project, Workspace
 from tests.browser.conftest import OpenWindow
 from tests.browser.harness import Watched

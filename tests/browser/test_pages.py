@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext
+from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import harness
-from tests.browser.conftest import OpenWindow
 from tests.browser.pages import Look, pages
 from tests.browser.scene import Scene
 
@@ -19,23 +21,31 @@ SCREENSHOTS = os.environ.get("PORTAL_SCREENSHOTS")
 
 WIDE, WIDE_DARK, NARROW, NARROW_DARK = harness.VIEWS
 PAIRS = [(WIDE, NARROW_DARK), (WIDE_DARK, NARROW)]
-"""Both colours and both widths for every page, in half the time; what all pages share is seen in all four views."""
+"""Both colours and both widths for every page, and one load; what all pages share is seen in all four views."""
 LOOKS = [pytest.param(look, PAIRS[number % 2], id=str(look)) for number, look in enumerate(pages())]
+
+
+@pytest.fixture(scope="module")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """One profile for all pages: style sheets, scripts and fonts are loaded and read once."""
+    context = harness.new_context(chromium, WIDE)
+    yield context
+    context.close()
 
 
 @pytest.mark.parametrize(("look", "views"), LOOKS)
 def test_page_is_clean_in_light_and_dark_wide_and_narrow_and_each_control_is_reached_by_keyboard(
-    look: Look, views: tuple[harness.View, ...], cast: Scene, open_window: OpenWindow
+    look: Look, views: tuple[harness.View, ...], cast: Scene, profile: BrowserContext, live_server: LiveServer
 ) -> None:
     faults = []
-    window = open_window(None if look.anonymous else cast.admin, views[0])
-    for view in harness.VIEWS if SCREENSHOTS else views:
-        window.turn(view)
+    with harness.tab(profile, live_server.url, views[0], None if look.anonymous else cast.admin) as window:
         window.open(look.path(cast), status=look.status)
-        if SCREENSHOTS:
-            window.screenshot(Path(SCREENSHOTS), look.name)
-        faults += window.audit()
-        window.faults.clear()
-        if view == views[0]:
-            faults += window.unreachable()
+        for view in harness.VIEWS if SCREENSHOTS else views:
+            window.turn(view)
+            window.settle()
+            if SCREENSHOTS:
+                window.screenshot(Path(SCREENSHOTS), look.name)
+            faults += window.audit()
+            window.faults.clear()
+        faults += window.unreachable()
     assert not faults, "\n".join(faults)

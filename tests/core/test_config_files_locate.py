@@ -14,6 +14,8 @@ import pytest
 from connectors.core.config_files import (
     ProjectFiles,
     connectors_directory,
+    connectors_folder,
+    locate_at,
     locate_project,
     locate_projects,
     locate_upload,
@@ -300,6 +302,12 @@ def test_the_number_of_an_archives_entries_is_capped(monkeypatch: pytest.MonkeyP
         read_zip(zipped(PROJECT))
 
 
+def test_the_number_of_an_archives_folders_is_capped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "MAX_ENTRIES", 3)
+    with pytest.raises(ConfigFileError, match="lists more than 3 folders"):
+        read_zip(zipped({"a/b/c/d/e.jsonc": "{}"}))
+
+
 def test_an_archive_beyond_all_measure_is_not_loaded(tmp_path: Path) -> None:
     with (tmp_path / "huge.zip").open("wb") as file:
         file.truncate(tree.MAX_ARCHIVE_BYTES + 1)  # a sparse file takes no space
@@ -335,3 +343,58 @@ def test_a_directory_to_export_to_is_read_by_file_name(tmp_path: Path) -> None:
     on_disk(tmp_path, {"a.jsonc": SLACK, ".hidden.jsonc": "", "notes.md": ""})
     assert read_directory(tmp_path) == {"a.jsonc": SLACK.encode()}
     assert read_directory(tmp_path / "missing") == {}
+
+
+# A project whose folder is known
+
+
+def at(tmp_path: Path, files: Mapping[str, str], root: str) -> ProjectFiles:
+    return locate_at(tree.DirectoryTree(on_disk(tmp_path, files)), root)
+
+
+def test_a_known_folder_is_read_with_paths_that_start_there(tmp_path: Path) -> None:
+    found = at(tmp_path, {f"apps/shop/{path}": text for path, text in PROJECT.items()}, "apps/shop")
+    assert (found.root, found.app_id, found.connectors_dir) == ("apps/shop", "app-1", "base44/connectors")
+    assert [file.path for file in found.files] == ["base44/connectors/gmail.json", "base44/connectors/slack.jsonc"]
+
+
+@pytest.mark.parametrize("root", ["", "apps", "apps/none", "apps/shop/src"])
+def test_a_known_folder_without_a_project_has_no_directory_and_no_files(tmp_path: Path, root: str) -> None:
+    files = {"renovate.json": "{}", "package.json": "{}", "apps/shop/src/data.json": "[]"}
+    found = at(tmp_path, files, root)
+    assert (found.has_directory, found.files, found.problems) == (False, (), ())
+
+
+@pytest.mark.parametrize("root", ["", "ours", "connectors"])
+def test_a_known_folder_can_be_the_connectors_directory_itself(tmp_path: Path, root: str) -> None:
+    found = at(tmp_path, {f"{root}/slack.jsonc".lstrip("/"): SLACK}, root)
+    assert [(file.path, found.connectors_dir) for file in found.files] == [("slack.jsonc", "")]
+
+
+def test_a_project_below_the_known_folder_is_not_searched_for(tmp_path: Path) -> None:
+    assert not at(tmp_path, {f"apps/shop/{path}": text for path, text in PROJECT.items()}, "apps").has_directory
+
+
+def test_without_a_config_the_given_directory_is_read_where_the_usual_one_is_missing(tmp_path: Path) -> None:
+    root = tree.DirectoryTree(on_disk(tmp_path, {"links/slack.jsonc": SLACK, "app/connectors/gmail.json": GMAIL}))
+    assert [file.path for file in locate_at(root, "", default="links").files] == ["links/slack.jsonc"]
+    assert [file.path for file in locate_at(root, "app", default="links").files] == ["connectors/gmail.json"]
+    assert connectors_folder(root, "new", default="links") == "new/links"
+
+
+def test_a_broken_config_of_a_known_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigFileError, match=r"shop/base44/config\.jsonc"):
+        at(tmp_path, {"shop/base44/config.jsonc": "{"}, "shop")
+
+
+@pytest.mark.parametrize(
+    ("files", "folder"),
+    [
+        (PROJECT, "base44/connectors"),
+        ({"base44/config.jsonc": '{connectorsDir: "../links"}'}, "links"),
+        ({"slack.jsonc": SLACK}, ""),
+        ({"readme.md": ""}, "connectors"),
+    ],
+)
+def test_the_folder_that_will_be_read_is_known_before_it_is(tmp_path: Path, files: dict[str, str], folder: str) -> None:
+    assert connectors_folder(tree.DirectoryTree(on_disk(tmp_path, files)), "") == folder

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from connectors.core.net import AddressRefusedError, Allowed, NoAnswerError, Resolver, is_public, judge, post
-from tests.servers.webhook_receiver import WebhookReceiver, certificate_for, webhook_receiver
+from tests.servers.certificates import certificate_for
+from tests.servers.webhook_receiver import WebhookReceiver, webhook_receiver
 
 NOBODY = Allowed()
 LOOPBACK = Allowed.of(["127.0.0.1"])
@@ -172,11 +173,16 @@ def test_nobody_at_the_port_is_a_plain_sentence() -> None:
 
 
 def test_the_certificate_is_checked_against_the_name_and_not_the_address() -> None:
-    server, client = certificate_for("hooks.example.com")
-    with webhook_receiver(server) as receiver:
+    certificate = certificate_for("hooks.example.com")
+    with webhook_receiver(certificate.server) as receiver:
         there = resolving("127.0.0.1")
         reply = post(
-            f"https://hooks.example.com:{receiver.port}/hook", b"{}", {}, allowed=LOOPBACK, resolver=there, tls=client
+            f"https://hooks.example.com:{receiver.port}/hook",
+            b"{}",
+            {},
+            allowed=LOOPBACK,
+            resolver=there,
+            tls=certificate.client,
         )
         assert reply.status == 204
         with pytest.raises(NoAnswerError, match="certificate"):
@@ -186,7 +192,7 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address() -> No
                 {},
                 allowed=LOOPBACK,
                 resolver=there,
-                tls=client,
+                tls=certificate.client,
             )
         with pytest.raises(NoAnswerError, match="certificate"):
             post(f"https://hooks.example.com:{receiver.port}/hook", b"{}", {}, allowed=LOOPBACK, resolver=there)

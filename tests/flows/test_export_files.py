@@ -16,7 +16,8 @@ from connectors.core.config_files import locate_file, locate_upload, unified_dif
 from connectors.core.errors import ConfigFileError
 from connectors.flows.declare import declare
 from connectors.flows.export_files import export_all, export_to_directory, export_zip, plan_project_export
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.models import Event, Project, Workspace
 from tests.factories import SHELL, make_connector, make_fleet, make_project
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from connectors.core.config_files import ProjectFiles, locate_file, locate_project, locate_projects
 from connectors.core.errors import ConfigFileError, Refused
 from connectors.core.pull import ChangeKind
 from connectors.flows.catalogue import load_catalogue
-from connectors.flows.import_files import ImportChange, apply_import, match_projects, plan_import
+from connectors.flows.import_files import apply_import, match_projects
+from connectors.flows.import_plan import ImportChange, plan_import
 from connectors.models import Connector, Event, Project, SyncRun, Workspace
-from tests.factories import SHELL, make_connector, make_project
+from tests.factories import SHELL, make_connector, make_placement, make_project
 
 pytestmark = pytest.mark.django_db
 
@@ -222,3 +224,50 @@ def test_two_folders_of_one_project_are_both_left_out(workspace: Workspace, tmp_
         folder(tmp_path / name, gmail=["a"])
         (tmp_path / name / "base44" / ".app.jsonc").write_text('{"id": "app1"}')
     assert [match.project for match in match_projects(locate_projects(tmp_path))] == [None, None]
+
+
+# Some of the types alone
+
+
+def test_only_the_named_types_are_planned_and_taken_over(project: Project, tmp_path: Path) -> None:
+    make_connector(project, "notion", ["n"])
+    make_connector(project, "github", ["g"])
+    plan = plan_import(project, folder(tmp_path, gmail=["a"], slack=["x"]), only=["gmail", "notion"])
+    assert [change.type for change in plan.changes] == ["gmail", "notion"]
+    assert plan.missing == ("notion",)
+    apply_import(plan, SHELL)
+    assert {row.integration_type_id for row in project.connectors.all()} == {"gmail", "github", "notion"}
+
+
+def test_the_repositorys_side_is_noted_of_all_types_whichever_are_taken_over(project: Project, tmp_path: Path) -> None:
+    make_connector(project, "slack", ["old"])
+    apply_import(plan_import(project, folder(tmp_path, gmail=["a"], slack=["x"]), only=["gmail"]), SHELL)
+    row = project.connectors.get(integration_type="slack")
+    assert (row.scopes, row.repository_scopes) == (["old"], ["x"])
+
+
+def test_a_plan_for_other_types_has_another_fingerprint(project: Project, tmp_path: Path) -> None:
+    files = folder(tmp_path, gmail=["a"], slack=["x"])
+    assert plan_import(project, files, only=["gmail"]).fingerprint != plan_import(project, files).fingerprint
+
+
+def test_the_last_connector_can_be_removed_where_its_type_is_named(project: Project, tmp_path: Path) -> None:
+    make_connector(project, "slack")
+    plan = plan_import(project, folder(tmp_path), only=["slack"])
+    apply_import(plan, SHELL, remove_missing=["slack"])
+    assert not Connector.objects.exists()
+
+
+def test_where_a_repository_is_read_other_files_do_not_speak_for_it(project: Project, tmp_path: Path) -> None:
+    make_placement(project, read_at=timezone.now())
+    make_connector(project, "gmail", ["a"], repository_scopes=["git"], repository_commit="c0ffee")
+    apply_import(plan_import(project, folder(tmp_path, gmail=["upload"])), SHELL)
+    row = project.connectors.get()
+    assert (row.scopes, row.repository_scopes, row.repository_commit) == (["upload"], ["git"], "c0ffee")
+
+
+def test_files_from_elsewhere_have_no_commit(project: Project, tmp_path: Path) -> None:
+    make_connector(project, "gmail", ["a"], repository_commit="c0ffee", repository_author="Mira")
+    apply_import(plan_import(project, folder(tmp_path, gmail=["b"])), SHELL)
+    row = project.connectors.get()
+    assert (row.repository_commit, row.repository_author) == ("", "")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from connectors import tasks
 from connectors.flows import ledger
+from connectors.flows.alert_words import Way, way_of
 from connectors.flows.incidents import prune_incidents, watch
 from connectors.models import (
     AlertDelivery,
@@ -22,10 +23,13 @@ from connectors.models import (
     Event,
     Incident,
     LedgerEntry,
+    Placement,
     PolicyException,
     PolicyFinding,
     PolicyRule,
     Project,
+    Repository,
+    RepositoryRun,
     ReviewCampaign,
     Sensitivity,
     Severity,
@@ -253,6 +257,44 @@ def test_a_project_that_was_not_read_for_a_day_is_told_of(workspace: Workspace) 
     assert the_only().kind == Kind.SYNC
 
 
+def test_a_failing_repository_is_told_of_until_it_works_or_is_out_of_use(db: None) -> None:
+    row = Repository.objects.create(name="Shop", url="https://git.example.com/shop.git", state="failing", problem="No.")
+    watch(NOW)
+    incident = the_only()
+    assert (incident.kind, incident.detail, incident.title) == (Kind.REPOSITORY, "No.", "Repository failing: Shop")
+    assert way_of(incident) == Way(f"/admin/connectors/repository/{row.pk}/change/", "Open the repository")
+    Repository.objects.update(is_enabled=False)
+    watch(NOW)
+    assert open_ones() == []
+
+
+def test_a_failed_export_is_told_of_until_one_succeeds(db: None) -> None:
+    row = Repository.objects.create(name="Shop", url="https://git.example.com/shop.git", state="working")
+    runs = RepositoryRun.objects
+    runs.create(repository=row, kind="export", state="failed", message="The branch is protected.")
+    runs.create(repository=row, kind="read", state="done")
+    watch(NOW)
+    incident = the_only()
+    assert (incident.title, incident.detail) == ("Export failed: Shop", "The branch is protected.")
+    assert way_of(incident) == Way(f"/admin/connectors/repository/{row.pk}/change/", "Open the repository")
+    runs.create(repository=row, kind="export", state="done")
+    watch(NOW)
+    assert open_ones() == []
+
+
+def test_a_conflict_is_told_of_until_somebody_decides(project: Project) -> None:
+    row = Repository.objects.create(name="Shop", url="https://git.example.com/shop.git")
+    Placement.objects.create(repository=row, project=project, conflicts=2)
+    watch(NOW)
+    incident = the_only()
+    assert (incident.kind, incident.project, incident.title) == (Kind.CONFLICT, project, "Conflict with Shop: Crm")
+    assert incident.detail.startswith("2 files were changed on both sides.")
+    assert way_of(incident) == Way(f"/admin/connectors/repository/{row.pk}/change/", "Open the repository")
+    Placement.objects.update(conflicts=0)
+    watch(NOW)
+    assert open_ones() == []
+
+
 def test_an_overdue_review_is_told_of_until_everything_is_decided(db: None) -> None:
     row = ReviewCampaign.objects.create(name="Spring", due_at=NOW, state="open", item_count=5, decided_count=3)
     watch(NOW - MINUTE)
@@ -363,7 +405,7 @@ def test_a_watch_that_changes_nothing_costs_the_same_however_much_is_open(count:
     watch(NOW)
     with CaptureQueriesContext(connection) as seen:
         assert watch(NOW + MINUTE).opened == 0
-    assert len(seen) == 15
+    assert len(seen) == 18
 
 
 @pytest.mark.django_db(transaction=True)

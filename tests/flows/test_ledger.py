@@ -14,7 +14,8 @@ from connectors.core.config_files import locate_projects
 from connectors.core.specs import RegisteredConnector, RegisteredState
 from connectors.flows import ledger
 from connectors.flows.declare import declare, undeclare
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.flows.observe import observe
 from connectors.flows.revoke import forget_token
 from connectors.models import Connector, LedgerEntry, Project, ScopePeriod, SyncRun, Token

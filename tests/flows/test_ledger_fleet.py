@@ -15,7 +15,8 @@ from connectors.core.catalog import load_catalog
 from connectors.core.config_files import locate_projects
 from connectors.flows import ledger
 from connectors.flows.declare import declare
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.flows.sync import sync_projects
 from connectors.models import Connector, LedgerEntry, Project, Workspace
 from tests.factories import SHELL, make_oauth_client, make_project, make_token, make_workspace

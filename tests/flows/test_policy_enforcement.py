@@ -16,7 +16,8 @@ from connectors.core.policy import PolicyRefused
 from connectors.flows import apply, consent, ledger, plan, policies, pull
 from connectors.flows.authorise import refuse_hopeless
 from connectors.flows.declare import declare, undeclare
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.models import Connector, PolicyRule, Project, SyncRun, SyncStep
 from tests.factories import SHELL, make_connector, make_exception, make_oauth_client, make_rule, make_token
 

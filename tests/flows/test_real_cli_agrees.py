@@ -13,7 +13,8 @@ from connectors.core.config_files import locate_project
 from connectors.flows import plan
 from connectors.flows.declare import declare
 from connectors.flows.export_files import export_to_directory
-from connectors.flows.import_files import apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import plan_import
 from connectors.models import Project
 from tests.factories import SHELL
 from tests.servers.base44_cli import Base44Cli, linked_project
@@ -51,12 +52,12 @@ def cli(base44: Emulator, tmp_path: Path) -> Base44Cli:
 
 
 def exported(project: Project, folder: Path, tmp_path: Path) -> Path:
-    """The folder imported, one scope added in the portal, and exported over a copy of itself."""
+    """The folder imported, one scope added in the portal, and exported with a lock file over a copy of itself."""
     apply_import(plan_import(project, locate_project(folder)), SHELL)
     declare(project, "slackbot", ["chat:write", "users:read"], {}, SHELL)
     copy = tmp_path / "exported"
     shutil.copytree(folder, copy)
-    export_to_directory(project, copy, SHELL)
+    export_to_directory(project, copy, SHELL, lock=True)
     return copy
 
 
@@ -87,3 +88,14 @@ def test_push_of_exported_files_says_synced_after_the_portal_applied_its_plan(
     pushed = cli.run(copy, "connectors", "push", "--yes", "--json")
     actions = {row["type"]: row["action"] for row in pushed.json["results"]}
     assert actions == {"gmail": "synced", "slackbot": "synced"}
+
+
+def test_the_cli_takes_no_notice_of_the_lock_file(
+    base44: Emulator, live_project: Project, folder: Path, tmp_path: Path, cli: Base44Cli
+) -> None:
+    copy = exported(live_project, folder, tmp_path)
+    lock = copy / "base44" / "connectors.lock.json"
+    before = lock.read_bytes()
+    base44.register(APP, "gmail", ["https://www.googleapis.com/auth/gmail.readonly"])
+    pulled = cli.run(copy, "connectors", "pull")
+    assert (pulled.exit_code, lock.read_bytes()) == (0, before)

@@ -11,8 +11,18 @@ from django.test import override_settings
 
 from connectors.flows import rotate_keys as module
 from connectors.flows.rotate_keys import rotate_keys, sealed_fields
-from connectors.models import AlertRoute, Authorisation, Event, OAuthClient, Project, Sealed, Token, Workspace
-from tests.factories import SHELL, make_connector, make_oauth_client, make_token, make_workspace
+from connectors.models import (
+    AlertRoute,
+    Authorisation,
+    Event,
+    OAuthClient,
+    Project,
+    Repository,
+    Sealed,
+    Token,
+    Workspace,
+)
+from tests.factories import SHELL, make_connector, make_oauth_client, make_repository, make_token, make_workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +42,7 @@ def secrets_of_old(project: Project) -> Iterator[tuple[str, str]]:
 
 def test_every_model_with_secrets_is_found() -> None:
     found = {model for model, _ in sealed_fields()}
-    assert found == {AlertRoute, Authorisation, OAuthClient, Token, Workspace}
+    assert found == {AlertRoute, Authorisation, OAuthClient, Repository, Token, Workspace}
 
 
 def test_afterwards_the_new_key_alone_reads_everything(secrets_of_old: tuple[str, str]) -> None:
@@ -42,6 +52,17 @@ def test_afterwards_the_new_key_alone_reads_everything(secrets_of_old: tuple[str
         assert Token.objects.get().refresh_token.reveal() == "r"
         assert OAuthClient.objects.get().client_secret.reveal() == "client-1"
         assert Workspace.objects.get(name="Old").credential.reveal() == "base44-token"
+
+
+def test_what_opens_a_repository_is_written_anew(secrets_of_old: tuple[str, str]) -> None:
+    old, new = secrets_of_old
+    with override_settings(ENCRYPTION_KEYS=[old]):
+        make_repository(token="t", deploy_key="k", webhook_secret="w")
+    rotate_keys(SHELL)
+    with override_settings(ENCRYPTION_KEYS=[new]):
+        stored = Repository.objects.get()
+        revealed = (stored.token.reveal(), stored.deploy_key.reveal(), stored.webhook_secret.reveal())
+    assert revealed == ("t", "k", "w")
 
 
 def test_a_second_run_writes_nothing(secrets_of_old: tuple[str, str]) -> None:

@@ -129,7 +129,7 @@ def test_the_number_of_queries_does_not_grow(
     factories.make_fleet(projects, 5)
     Connector.objects.update(needs_attention=True, sync_state=State.DIFFERS)
     client.force_login(operator)
-    with django_assert_num_queries(17):
+    with django_assert_num_queries(19):
         client.get("/admin/")
 
 
@@ -140,3 +140,11 @@ def test_critical_incidents_that_are_open_are_told_of(operator: User, client: Cl
     factories.make_incident(severity=1)
     client.force_login(operator)
     assert "1 critical incident is open." in client.get("/admin/").content.decode()
+
+
+def test_failing_repositories_and_projects_with_conflicts_are_counted_where_they_are_in_use(operator: User) -> None:
+    factories.make_repository(state="failing")
+    factories.make_repository(state="failing", is_enabled=False)
+    factories.make_placement(conflicts=2)
+    factories.make_placement(repository=factories.make_repository(is_enabled=False), conflicts=1)
+    assert context_for(operator)["git"] == {"failing": 1, "conflicting": 1}

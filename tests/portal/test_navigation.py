@@ -47,6 +47,7 @@ def test_a_superuser_sees_every_page(operator: User) -> None:
         "Access reviews",
         "Incidents",
         "Alert routes",
+        "Repositories",
         "Sync runs",
         "Activity",
         "Users",

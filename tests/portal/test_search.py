@@ -37,6 +37,11 @@ def test_one_letter_finds_nothing_and_asks_the_database_nothing(as_operator: Cli
     assert as_operator.get(URL, {"s": "s"}).content == b""
 
 
+def test_a_repository_is_found_by_its_url(as_operator: Client) -> None:
+    factories.make_repository("Apps", url="https://git.example.com/acme/monorepo.git")
+    assert titles(as_operator, "monorepo") == ["Apps · main"]
+
+
 def test_at_most_eight_rows_of_a_model(as_operator: Client) -> None:
     factories.make_fleet(20, 1)
     assert len([title for title in titles(as_operator, "fleet") if title.startswith("Fleet")]) == 8

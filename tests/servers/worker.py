@@ -40,6 +40,8 @@ def portal_environment() -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "DATABASE_URL": database_url(),
+        "GIT_ALLOWED_PRIVATE_HOSTS": ",".join(settings.GIT_ALLOWED_PRIVATE_HOSTS),
+        "GIT_CACHE_DIR": str(settings.GIT_CACHE_DIR),
         "PORTAL_DATA_DIR": str(settings.PORTAL_DATA_DIR),
         "REDIS_PREFIX": settings.REDIS_PREFIX,
         "REDIS_URL": settings.REDIS_URL,

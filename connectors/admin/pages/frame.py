@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 
 from connectors.core.actor import Actor, Door
 from connectors.models.visibility import VisibleQuerySet
@@ -26,6 +27,8 @@ CHANGE_TOKEN = "connectors.change_token"  # noqa: S105 - the name of a permissio
 DELETE_TOKEN = "connectors.delete_token"  # noqa: S105 - the name of a permission
 ADD_PROJECT = "connectors.add_project"
 CHANGE_WORKSPACE = "connectors.change_workspace"
+CHANGE_REPOSITORY = "connectors.change_repository"
+"""Read, export, import, and whatever else makes the portal act on a repository."""
 
 MAX_IDS = 50
 """Projects on one page of plans: a bulk action on more is cut off, and the page says so."""
@@ -74,13 +77,23 @@ def draw(
     frame = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, "title": title}
     if original is not None:
         frame["original"] = original
-    folder = "connectors" if "/" in template else "connectors/pages"
-    return TemplateResponse(request, f"{folder}/{template}", {**frame, **context})
+    return TemplateResponse(request, _path_of(template), {**frame, **context})
+
+
+def outside_address(request: HttpRequest, name: str, *args: object) -> str:
+    """Where others reach an address of this name: below PORTAL_URL where that is set, else as this browser does."""
+    base = settings.PORTAL_URL or request.build_absolute_uri("/").rstrip("/")
+    return f"{base}{reverse(name, args=args)}"
 
 
 def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
-    """A part of a page that htmx puts into its place."""
-    return TemplateResponse(request, f"connectors/pages/{template}", context)
+    """A part of a page that htmx puts into its place; `template` as in `draw`."""
+    return TemplateResponse(request, _path_of(template), context)
+
+
+def _path_of(template: str) -> str:
+    folder = "connectors" if "/" in template else "connectors/pages"
+    return f"{folder}/{template}"
 
 
 def has_nul(request: HttpRequest) -> bool:

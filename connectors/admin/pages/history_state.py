@@ -104,16 +104,10 @@ def type_names(slugs: set[str]) -> dict[str, str]:
 
 
 def _line(type_: str, found: ScopeVerdict, facts: ScopeFacts) -> Line:
-    sides = {
-        "Declared": found.declared,
-        "File": found.repository,
-        "Base44": found.registered,
-        "Granted": found.granted,
-    }
     return Line(
         found.scope,
         facts.title(type_, found.scope),
-        tuple((side, cells.mark(listed)) for side, listed in sides.items()),
+        cells.marks(found),
         cells.verdict_of(found),
         cells.harm(facts.sensitivity(type_, found.scope)),
     )

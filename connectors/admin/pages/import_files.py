@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ from connectors.admin.pages.plan import needs_confirming
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.errors import PortalError, Refused
 from connectors.core.pull import ChangeKind
-from connectors.flows.import_files import ImportChange, ImportPlan, apply_import, plan_import
+from connectors.flows.import_files import apply_import
+from connectors.flows.import_plan import ImportChange, ImportPlan, plan_import
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import Project
+from connectors.models import Project, RepositoryFile
 
 SHOWN_FIRST = (ChangeKind.NEW, ChangeKind.CHANGED, ChangeKind.MISSING, ChangeKind.UNCHANGED)
 CHANGED_SINCE = "The portal has changed since this import was shown. Nothing was taken over: this is how it stands now."
@@ -26,10 +27,11 @@ CHANGED_SINCE = "The portal has changed since this import was shown. Nothing was
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One connector of the import."""
+    """One connector of the import. `origin` is its file in a repository, where it comes from one."""
 
     change: ImportChange
     chips: list[Chip]
+    origin: RepositoryFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,25 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     return _draw(model_admin, request, project, plan=shown(plan), key=key)
 
 
-def shown(plan: ImportPlan, chosen: Collection[str] = (), facts: ScopeFacts | None = None) -> ShownImport:
-    """The plan with what its table needs: what changes first, what stays last. `facts` are read unless given."""
-    facts = facts or ScopeFacts()
+def shown(
+    plan: ImportPlan,
+    chosen: Collection[str] = (),
+    facts: ScopeFacts | None = None,
+    origins: Mapping[str, RepositoryFile] | None = None,
+) -> ShownImport:
+    """The plan with what its table needs: what changes first, what stays last. `facts` are read unless given.
+
+    `origins` are the files of the types that come from a repository.
+    """
+    facts, origins = facts or ScopeFacts(), origins or {}
     ordered = sorted(plan.changes, key=lambda change: SHOWN_FIRST.index(change.kind))
     rows = [
-        ChangeRow(change, chips(facts, change.type, added=change.added, removed=change.removed)) for change in ordered
+        ChangeRow(
+            change,
+            chips(facts, change.type, added=change.added, removed=change.removed),
+            origins.get(change.type),
+        )
+        for change in ordered
     ]
     return ShownImport(plan, rows, chosen)
 

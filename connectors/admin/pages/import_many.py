@@ -16,7 +16,8 @@ from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, draw, require
 from connectors.admin.pages.import_files import CHANGED_SINCE, ShownImport, shown
 from connectors.admin.pages.plan import needs_confirming
 from connectors.core.errors import ConfigFileError, PortalError
-from connectors.flows.import_files import Match, apply_import, match_projects, plan_import
+from connectors.flows.import_files import Match, apply_import, match_projects
+from connectors.flows.import_plan import plan_import
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project
 

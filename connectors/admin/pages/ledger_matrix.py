@@ -16,10 +16,13 @@ from connectors.admin.pages.frame import CHANGE_CONNECTOR, CHANGE_PROJECT
 from connectors.core.ledger import ScopeVerdict, Sides, worst
 from connectors.flows.ledger import comparer_of, sides_of
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import Connector, LedgerEntry, Token
+from connectors.models import Connector, LedgerEntry, Placement, Token
 from connectors.models.connector import ConnectorQuerySet
 from connectors.models.ledger import MAX_SCOPE
 
+SHORT = 8
+"""So many characters of a commit's id tell it from the others of a repository, for people."""
+VIEW_REPOSITORY = "connectors.view_repository"
 VIEW_TOKEN = "connectors.view_token"  # noqa: S105 - the name of a permission
 User = AbstractBaseUser | AnonymousUser
 
@@ -72,8 +75,8 @@ class Matrix:
 
 def connectors_for_matrix() -> ConnectorQuerySet:
     """Connectors with what a matrix shows of them and of their project, and without what it does not."""
-    rows = Connector.objects.select_related("project__workspace", "integration_type")
-    return rows.defer("source", "project__notes", "integration_type__description")
+    rows = Connector.objects.select_related("project__workspace", "project__placement", "integration_type")
+    return rows.defer("source", "project__notes", "project__placement__problems", "integration_type__description")
 
 
 def matrices(connectors: Iterable[Connector], user: User) -> list[Matrix]:
@@ -114,17 +117,11 @@ def _worst(found: tuple[ScopeVerdict, ...]) -> SafeString:
 
 def _line(connector: Connector, found: ScopeVerdict, entry: LedgerEntry | None, facts: ScopeFacts) -> Line:
     type_ = connector.integration_type_id
-    sides = {
-        "Declared": found.declared,
-        "File": found.repository,
-        "Base44": found.registered,
-        "Granted": found.granted,
-    }
     return Line(
         found,
         facts.title(type_, found.scope),
         facts.note(type_, found.scope),
-        tuple((side, cells.mark(listed)) for side, listed in sides.items()),
+        cells.marks(found),
         cells.verdict_of(found, hover=False),
         cells.harm(facts.sensitivity(type_, found.scope)),
         cells.policy(entry.policy) if entry and entry.policy else None,
@@ -162,7 +159,11 @@ def _repository(connector: Connector) -> str:
         return "The project's files have not been read yet."
     if connector.repository_scopes is None:
         return "There was no file for it when the project's files were last read."
-    return f"In {connector.source_path}." if connector.source_path else "In the project's file for it."
+    where = f"In {connector.source_path}" if connector.source_path else "In the project's file for it"
+    if not connector.repository_commit:
+        return f"{where}."
+    by = f" by {connector.repository_author}" if connector.repository_author else ""
+    return f"{where}, as of commit {connector.repository_commit[:SHORT]}{by}."
 
 
 def _registered(connector: Connector, sides: Sides) -> str:
@@ -195,6 +196,8 @@ def _steps(
     differing = [one for one in found if one.verdict.is_alarm]
     if user.has_perm(CHANGE_PROJECT):
         yield from _steps_of_project(connector, sides, differing)
+        if any(one.repository is not None and one.repository != one.declared for one in differing):
+            yield from _steps_of_files(connector, user)
     if user.has_perm(CHANGE_CONNECTOR):
         if any(one.declared and one.granted is False for one in differing):
             href = reverse("admin:connectors_connector_authorise", args=[connector.pk])
@@ -217,8 +220,19 @@ def _steps_of_project(connector: Connector, sides: Sides, differing: list[ScopeV
     if any(one.registered is not None and one.registered != one.declared for one in differing):
         href = reverse("admin:connectors_project_plan", args=[project])
         yield Step("Review the plan", href, "It shows what applying would change at Base44.")
-    if any(one.repository is not None and one.repository != one.declared for one in differing):
-        export = reverse("admin:connectors_project_export", args=[project])
-        yield Step("Export the files", export, "Writes what is declared into the project's files.")
-        again = reverse("admin:connectors_project_import", args=[project])
-        yield Step("Import the files", again, "Declares what the project's files say.")
+
+
+def _steps_of_files(connector: Connector, user: Any) -> Iterable[Step]:
+    """The two ways to make files and portal agree: in the project's repository, if it has one, else as a download."""
+    placement: Placement | None = getattr(connector.project, "placement", None)
+    if placement is not None and user.has_perm(VIEW_REPOSITORY):
+        base, args = "admin:connectors_repository", [placement.repository_id]
+        query = f"?project={connector.project_id}"
+        yield Step("Export to git", reverse(f"{base}_export", args=args) + query, "Commits what is declared.")
+        yield Step("Import from git", reverse(f"{base}_import", args=args) + query, "Declares what the branch says.")
+        return
+    project = connector.project_id
+    export = reverse("admin:connectors_project_export", args=[project])
+    yield Step("Export the files", export, "Writes what is declared into the project's files.")
+    again = reverse("admin:connectors_project_import", args=[project])
+    yield Step("Import the files", again, "Declares what the project's files say.")

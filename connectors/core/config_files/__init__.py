@@ -6,10 +6,13 @@ from connectors.core.config_files.export import FileChange, plan_export, unified
 from connectors.core.config_files.locate import (
     ProjectFiles,
     connectors_directory,
+    connectors_folder,
+    locate_at,
     locate_file,
     locate_project,
     locate_projects,
     locate_upload,
+    outline_projects,
     read_directory,
 )
 from connectors.core.config_files.read import MAX_BYTES, ConnectorFile, parse_connector
@@ -23,10 +26,13 @@ __all__ = [
     "FileChange",
     "ProjectFiles",
     "connectors_directory",
+    "connectors_folder",
+    "locate_at",
     "locate_file",
     "locate_project",
     "locate_projects",
     "locate_upload",
+    "outline_projects",
     "parse_connector",
     "plan_export",
     "read_directory",

@@ -28,6 +28,7 @@ MAX_DEPTH = 8
 
 _SKIPPED = frozenset({"node_modules", "__MACOSX", "__pycache__"})
 _PROGRAM_FILES = frozenset({"package.json", "package-lock.json", "tsconfig.json", "deno.json", "composer.json"})
+_PROJECT_NAMES = frozenset({PROJECT_FOLDER, DEFAULT_CONNECTORS_DIR, *CONFIG_NAMES})
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -83,6 +84,31 @@ def locate_projects(source: Path | Tree) -> tuple[ProjectFiles, ...]:
             tree.name, f"holds no Base44 project (a folder with {PROJECT_FOLDER}/config.jsonc or connectors)"
         )
     return found
+
+
+def outline_projects(tree: Tree) -> tuple[ProjectFiles, ...]:
+    """Where projects lie in a tree and whose they are, in the order of their paths; () when there are none.
+
+    Their connector files are not read: `files`, `connectors_dir` and `name` stay empty. Raises ConfigFileError when
+    the tree has more folders than are searched.
+    """
+    return tuple(_outline(tree, root) for root in sorted(_project_roots(tree)))
+
+
+def locate_at(tree: Tree, root: str, *, default: str = "") -> ProjectFiles:
+    """The one project whose folder is known, without searching for it: what holds `base44/`, or connector files alone.
+
+    Paths in the result are relative to `root`. Where there is nothing of the kind, `has_directory` is False and there
+    are no files: a project whose first file is still to be written looks like this, but so does one that was moved
+    away. `default` is the connectors directory below `root` where no config names one and the usual one is not there.
+    Faulty connector files become `problems`. Raises ConfigFileError when the project's own files cannot be read.
+    """
+    return _read_folder(tree, root, root) if _is_plain(tree, root) else _read_project(tree, root, default)
+
+
+def connectors_folder(tree: Tree, root: str, *, default: str = "") -> str:
+    """The folder whose files `locate_at` reads, from the tree's top; it need not exist. Raises ConfigFileError."""
+    return root if _is_plain(tree, root) else _directory(tree, root, default)[0]
 
 
 def locate_file(name: str, raw: bytes) -> ProjectFiles:
@@ -198,18 +224,8 @@ def _connectors_dir(config: dict[str, object], path: str) -> str:
     return value
 
 
-def _read_project(tree: Tree, root: str) -> ProjectFiles:
-    config_path = _config_path(tree, root)
-    config: dict[str, object] = {}
-    if config_path is not None:
-        config = read_object(tree.read(config_path), config_path)
-        directory = inside(_parent(config_path), _connectors_dir(config, config_path), what=config_path)
-        if root and directory != root and not directory.startswith(f"{root}/"):
-            raise ConfigFileError(config_path, "the path in connectorsDir leaves the project's directory")
-    elif PROJECT_FOLDER in tree.entries(root):
-        directory = _join(_join(root, PROJECT_FOLDER), DEFAULT_CONNECTORS_DIR)
-    else:
-        directory = _join(root, DEFAULT_CONNECTORS_DIR)
+def _read_project(tree: Tree, root: str, default: str = "") -> ProjectFiles:
+    directory, config = _directory(tree, root, default)
     app_id, app_problems = _app_id(tree, root)
     found = _read_folder(tree, root, directory)
     name = config.get("name")
@@ -220,6 +236,43 @@ def _read_project(tree: Tree, root: str) -> ProjectFiles:
         problems=app_problems + found.problems,
         has_directory=bool(found.files) or _is_folder(tree, directory),
     )
+
+
+def _directory(tree: Tree, root: str, default: str) -> tuple[str, dict[str, object]]:
+    """Where the project's connector files are, and what its config says."""
+    config_path = _config_path(tree, root)
+    if config_path is None:
+        inner = _join(root, PROJECT_FOLDER) if PROJECT_FOLDER in tree.entries(root) else root
+        usual = _join(inner, DEFAULT_CONNECTORS_DIR)
+        return (usual if not default or _is_folder(tree, usual) else _join(root, default)), {}
+    config = read_object(tree.read(config_path), config_path)
+    directory = inside(_parent(config_path), _connectors_dir(config, config_path), what=config_path)
+    if root and directory != root and not directory.startswith(f"{root}/"):
+        raise ConfigFileError(config_path, "the path in connectorsDir leaves the project's directory")
+    return directory, config
+
+
+def could_be_plain(tree: Tree, root: str) -> bool:
+    """Whether the folder's names are those of a connectors directory without a project around it. Reads no file."""
+    entries = tree.entries(root)
+    has_others = not _PROJECT_NAMES.isdisjoint(entries) or not _PROGRAM_FILES.isdisjoint(entries)
+    return not has_others and bool(_connector_names(entries))
+
+
+def _is_plain(tree: Tree, root: str) -> bool:
+    """Whether it is one, and not just a folder with any JSON in it."""
+    if not could_be_plain(tree, root):
+        return False
+    names = _connector_names(tree.entries(root))
+    return _last(root) == DEFAULT_CONNECTORS_DIR or any(_is_connector(tree, _join(root, name)) for name in names)
+
+
+def _is_connector(tree: Tree, path: str) -> bool:
+    try:
+        parse_connector(tree.read(path), path)
+    except ConfigFileError:
+        return False
+    return True
 
 
 def _is_folder(tree: Tree, folder: str) -> bool:
@@ -251,6 +304,14 @@ def _read_or_report(tree: Tree, root: str) -> ProjectFiles:
     except ConfigFileError as error:
         folder = _last(root) or tree.folder
         return ProjectFiles(root, _app_id(tree, root)[0], "", "", (), (error,), folder=folder)
+
+
+def _outline(tree: Tree, root: str) -> ProjectFiles:
+    try:
+        app_id, problems = _app_id(tree, root)
+    except ConfigFileError as error:
+        app_id, problems = "", (error,)
+    return ProjectFiles(root, app_id, "", "", (), problems, folder=_last(root) or tree.folder)
 
 
 def _read_plain_folder(tree: Tree) -> ProjectFiles:

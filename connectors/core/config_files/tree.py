@@ -153,6 +153,8 @@ class ZipTree:
             self._folders[parent][name] = "folder"
             parent = f"{parent}/{name}" if parent else name
             self._folders.setdefault(parent, {})
+        if len(self._folders) > MAX_ENTRIES:  # a short name of many levels stands for as many folders
+            raise ConfigFileError(self.name, f"the archive lists more than {MAX_ENTRIES:,} folders")
 
     def entries(self, folder: str) -> dict[str, Entry]:
         return self._folders.get(folder, {})

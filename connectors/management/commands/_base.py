@@ -21,6 +21,7 @@ from django.db import DatabaseError, connection
 from connectors.core.actor import Actor, Door
 from connectors.core.base44.client import Base44Client
 from connectors.core.errors import PortalError
+from connectors.core.printable import printable
 from connectors.flows.connect import client_for
 from connectors.models import Project, Workspace
 
@@ -205,7 +206,7 @@ def find_project(slug: str) -> Project:
     """The project of this slug. Raises Usage naming the slugs that are close."""
     project = Project.objects.select_related("workspace").filter(slug=slug).first()
     if project is None:
-        raise Usage(_unknown("project", slug, list(Project.objects.values_list("slug", flat=True))))
+        raise Usage(unknown("project", slug, list(Project.objects.values_list("slug", flat=True))))
     return project
 
 
@@ -213,20 +214,14 @@ def find_workspace(name: str) -> Workspace:
     """The workspace of this name. Raises Usage naming the ones that are close."""
     workspace = Workspace.objects.filter(name=name).first()
     if workspace is None:
-        raise Usage(_unknown("workspace", name, list(Workspace.objects.values_list("name", flat=True))))
+        raise Usage(unknown("workspace", name, list(Workspace.objects.values_list("name", flat=True))))
     return workspace
 
 
-def printable(text: str) -> str:
-    """One line without control characters: names and scopes come from others' files and could steer a terminal."""
-    return "".join(
-        sign if sign.isprintable() else " " if sign in "\r\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text
-    )
-
-
-def _unknown(noun: str, asked: str, known: Sequence[str]) -> str:
+def unknown(noun: str, asked: str, known: Sequence[str], add: str = "") -> str:
+    """That there is no such thing, and which ones are close; `add` says how one is added, if not by a command."""
     if not known:
-        return f"There is no {noun} {asked}: there is none at all yet. Add one with add_{noun}."
+        return f"There is no {noun} {asked}: there is none at all yet. {add or f'Add one with add_{noun}.'}"
     close = difflib.get_close_matches(asked, known, n=3, cutoff=0.5)
     hint = (
         f"Did you mean {' or '.join(close)}?"

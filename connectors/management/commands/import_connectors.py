@@ -9,7 +9,8 @@ from django.core.management.base import CommandParser
 
 from connectors.core.config_files import ProjectFiles, locate_project, locate_projects
 from connectors.core.errors import PortalError
-from connectors.flows.import_files import ImportPlan, Match, apply_import, match_projects, plan_import
+from connectors.flows.import_files import Match, apply_import, match_projects
+from connectors.flows.import_plan import ImportPlan, plan_import
 from connectors.management.commands._base import DONE, FAILED, ProjectCommand, Usage, shell_actor
 from connectors.models import Project
 
