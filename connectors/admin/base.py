@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ShowFacets
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth import get_permission_codename
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import Field, ForeignKey, Model, QuerySet
@@ -19,7 +20,7 @@ from unfold.admin import ModelAdmin
 from connectors.admin.pages import urls_for
 from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, has_nul
 from connectors.core.errors import PortalError
-from connectors.models.visibility import VisibleQuerySet
+from connectors.models.visibility import VisibleQuerySet, may
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -114,6 +115,23 @@ class PortalAdmin(OffersVisible, ModelAdmin):  # type: ignore[misc]
     ) -> tuple[QuerySet[Any], bool]:
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term.replace("\0", ""))
         return found
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Whoever may change a row may see it, as in Django's admin."""
+        return self._may(request, "view", obj) or self._may(request, "change", obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "change", obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "delete", obj)
+
+    def _may(self, request: HttpRequest, verb: str, row: Model | None = None) -> bool:
+        """For a row: by the roles at its place. Without one: whether there is any place where they may."""
+        return may(request.user, f"{self.opts.app_label}.{get_permission_codename(verb, self.opts)}", row)
 
     def has_sync_permission(self, request: HttpRequest) -> bool:
         """Whoever may change projects may sync and plan them, from whatever list."""

@@ -75,28 +75,29 @@ def _asked_format(request: HttpRequest) -> str:
 @sensitive_variables("token", "given")
 def _repository(request: HttpRequest) -> Repository:
     """The one that the token is for. Raises _Turned for a wrong one, and for any after too many wrong ones."""
-    address = _wrong_from(request)
-    if cache.get(address, 0) >= WRONG_TOKENS:
+    this_minute, last_minute = _wrong_from(request)
+    if sum(cache.get_many([this_minute, last_minute]).values()) >= WRONG_TOKENS:
         raise _Turned(429, "Too many wrong tokens came from this address: wait a minute.", **{"Retry-After": "60"})
     given, _, token = request.headers.get("Authorization", "").partition(" ")
     repository = repository_with(SecretStr(token.strip())) if given.lower() == "bearer" and token.strip() else None
     if repository is None:
-        cache.add(address, 0, timeout=2 * _MINUTE)
+        cache.add(this_minute, 0, timeout=2 * _MINUTE)
         with suppress(ValueError):  # the cache threw it away meanwhile
-            cache.incr(address)
+            cache.incr(this_minute)
         text = "The check token is missing or is not the one that the portal made last."
         raise _Turned(401, text, **{"WWW-Authenticate": "Bearer"})
     return repository
 
 
-def _wrong_from(request: HttpRequest) -> str:
-    """Under which key the wrong tokens of a caller's address are counted, this minute."""
+def _wrong_from(request: HttpRequest) -> tuple[str, str]:
+    """Under which keys the wrong tokens of a caller's address are counted: those of this minute and of the last."""
     try:
         address = get_adapter(request).get_client_ip(request)
     except PermissionDenied:  # behind a socket there may be none: then all callers count as one
         address = ""
     told = hashlib.sha256(str(address).encode()).hexdigest()[:32]
-    return f"check-tokens:{told}:{int(time.time()) // _MINUTE}"
+    minute = int(time.time()) // _MINUTE
+    return f"check-tokens:{told}:{minute}", f"check-tokens:{told}:{minute - 1}"
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import models
 
 from connectors.core.actor import Actor
-from connectors.models import Connector, Event, Project, Sealed, Token
+from connectors.core.trace import current_trace
+from connectors.models import Connector, Event, Project, Sealed, Token, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Change:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    reason: str = ""
 
 
 def record_event(
@@ -30,22 +32,25 @@ def record_event(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     note: str = "",
+    reason: str = "",
 ) -> Event:
     """Writes down who did what to which object. Secrets are written as "set" or "not set", never as they are.
 
     Runs inside the caller's transaction, so that a change and its event stand or fall together.
     """
-    return record_events(actor, verb, [Change(target, before or {}, after or {}, note)])[0]
+    return record_events(actor, verb, [Change(target, before or {}, after or {}, note, reason)])[0]
 
 
 def record_events(actor: Actor, verb: str, happened: Iterable[Change]) -> list[Event]:
     """As `record_event`, for the same thing done to many objects: one statement for all of them."""
+    trace = current_trace()
     return Event.objects.bulk_create(
         Event(
             verb=verb,
             user_id=actor.user_id,
             actor_label=actor.label[:200],
             door=actor.door,
+            workspace_id=_workspace_id(change.target),
             project_id=_project_id(change.target),
             target_type=change.target._meta.model_name or "",
             target_id=str(change.target.pk or ""),
@@ -53,6 +58,9 @@ def record_events(actor: Actor, verb: str, happened: Iterable[Change]) -> list[E
             before=_masked(change.before),
             after=_masked(change.after),
             note=change.note,
+            reason=change.reason,
+            request_id=trace.request_id or trace.task_id,
+            address=trace.address,
         )
         for change in happened
     )
@@ -83,6 +91,17 @@ def _project_id(target: models.Model) -> int | None:
         return target.pk
     connector = _connector(target)
     return connector.project_id if connector else getattr(target, "project_id", None)
+
+
+def _workspace_id(target: models.Model) -> int | None:
+    """Of the target itself, or of its project where that is at hand; asking for it would cost a query each."""
+    if isinstance(target, Workspace):
+        return target.pk
+    if (own := getattr(target, "workspace_id", None)) is not None:
+        return int(own)
+    connector = _connector(target)
+    project = connector.project if connector else getattr(target, "project", None)
+    return project.workspace_id if isinstance(project, Project) else None
 
 
 def _label(target: models.Model) -> str:

@@ -12,10 +12,12 @@ from django.db.models import OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from connectors.core.roles import Reach
+
 from .connector import Connector
 from .fields import SealedField
 from .project import Project
-from .visibility import VisibleQuerySet
+from .visibility import VisibleQuerySet, projects_within
 from .workspace import Workspace
 
 
@@ -26,6 +28,8 @@ class Severity(models.IntegerChoices):
 
 
 class IncidentQuerySet(VisibleQuerySet["Incident"]):
+    workspace_path = "workspace"
+
     def open(self) -> IncidentQuerySet:
         return self.filter(closed_at=None)
 
@@ -101,6 +105,15 @@ def validate_emails(value: object) -> None:
 
 
 class AlertRouteQuerySet(VisibleQuerySet["AlertRoute"]):
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Those that name places, and none beyond reach: a route tells of everything that it names."""
+        inside = projects_within(reach)
+        named = Q(workspaces__isnull=False) | Q(projects__isnull=False)
+        foreign = AlertRoute.workspaces.through.objects.exclude(workspace__in=reach.workspaces).values("alertroute")
+        beyond = AlertRoute.projects.through.objects.exclude(project__in=inside).values("alertroute")
+        mine = AlertRoute.objects.filter(named).exclude(Q(pk__in=foreign) | Q(pk__in=beyond))
+        return Q(pk__in=mine.order_by().values("pk"))
+
     def in_use(self) -> AlertRouteQuerySet:
         return self.filter(is_enabled=True)
 
@@ -151,6 +164,13 @@ class AlertRoute(models.Model):
 
 
 class AlertDeliveryQuerySet(VisibleQuerySet["AlertDelivery"]):
+    seen_with = "alertroute"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Where its route is."""
+        place = AlertRoute.objects.all().at_place(reach, viewing=viewing)
+        return None if place is None else Q(route__in=AlertRoute.objects.filter(place).order_by())
+
     def due(self, now: dt.datetime) -> AlertDeliveryQuerySet:
         """Those to send now, the oldest first, that no worker holds."""
         free = Q(lease_until=None) | Q(lease_until__lt=now)

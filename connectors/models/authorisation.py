@@ -16,6 +16,8 @@ from .visibility import VisibleQuerySet
 
 
 class ConsentLinkQuerySet(VisibleQuerySet["ConsentLink"]):
+    project_path = "connector__project"
+
     def open(self, now: dt.datetime) -> ConsentLinkQuerySet:
         """Those with which somebody can still give consent."""
         return self.filter(used_at=None, revoked_at=None, expires_at__gt=now)
@@ -75,6 +77,9 @@ class ConsentLink(models.Model):
 
 
 class AuthorisationQuerySet(VisibleQuerySet["Authorisation"]):
+    seen_with = "token"
+    project_path = "connector__project"
+
     def pending(self) -> AuthorisationQuerySet:
         return self.filter(outcome=Authorisation.Outcome.PENDING)
 

@@ -12,6 +12,9 @@ from .visibility import VisibleQuerySet
 
 
 class CatalogueScopeQuerySet(VisibleQuerySet["CatalogueScope"]):
+    project_path = ""
+    is_shared = True
+
     def said_by_the_team(self) -> CatalogueScopeQuerySet:
         """Those that the team judges or describes itself."""
         return self.filter(Q(team_sensitivity__isnull=False) | ~Q(team_note="") | Q(is_shipped=False))

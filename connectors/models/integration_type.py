@@ -17,7 +17,8 @@ from .visibility import VisibleQuerySet
 
 
 class IntegrationTypeQuerySet(VisibleQuerySet["IntegrationType"]):
-    pass
+    project_path = ""
+    is_shared = True
 
 
 class IntegrationType(models.Model):

@@ -126,6 +126,8 @@ class LedgerEntry(models.Model):
 
 
 class ScopePeriodQuerySet(VisibleQuerySet["ScopePeriod"]):
+    seen_with = "ledgerentry"
+
     def open(self) -> ScopePeriodQuerySet:
         """What is so still."""
         return self.filter(until=None)

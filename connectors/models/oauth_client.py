@@ -12,9 +12,10 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
 from connectors.core.catalog import load_catalog
+from connectors.core.roles import Reach
 
 from .fields import SealedField
-from .visibility import VisibleQuerySet
+from .visibility import VisibleQuerySet, either, workspaces_around
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def validate_settings(value: object) -> None:
 
 
 class OAuthClientQuerySet(VisibleQuerySet["OAuthClient"]):
+    project_path = ""
+    workspace_path = "workspace"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Whoever may see a project's tokens may see its workspace's clients, and those that serve all workspaces."""
+        found = [super().at_place(reach, viewing=viewing)]
+        if viewing:
+            found += [Q(workspace=None), Q(workspace__in=workspaces_around(reach))]
+        return either(found)
+
     def serving(self, connector: Connector) -> OAuthClientQuerySet:
         """Those with which this connector can be authorised: of its type's provider, for its workspace or for all.
 

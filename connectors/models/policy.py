@@ -22,6 +22,9 @@ def validate_texts(value: object) -> None:
 
 
 class PolicyRuleQuerySet(VisibleQuerySet["PolicyRule"]):
+    project_path = ""
+    is_shared = True
+
     def in_force(self) -> PolicyRuleQuerySet:
         return self.filter(is_enabled=True)
 
@@ -167,6 +170,8 @@ class PolicyException(models.Model):
 
 
 class PolicyFindingQuerySet(VisibleQuerySet["PolicyFinding"]):
+    seen_with = "policyrule"
+
     def counting(self) -> PolicyFindingQuerySet:
         """Those that no exception covers."""
         return self.filter(exception=None)

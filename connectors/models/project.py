@@ -38,6 +38,8 @@ def validate_tags(value: object) -> None:
 
 
 class ProjectQuerySet(VisibleQuerySet["Project"]):
+    project_path = "pk"
+
     def due(self, now: dt.datetime) -> ProjectQuerySet:
         """Projects whose periodic sync is due at `now` and whose workspace has a credential."""
         return self.filter(Q(next_sync_at=None) | Q(next_sync_at__lte=now)).exclude(

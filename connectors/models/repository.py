@@ -11,10 +11,13 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from connectors.core.roles import Reach
+
 from .fields import SealedField
 from .integration_type import IntegrationType
 from .project import Project
-from .visibility import VisibleQuerySet
+from .visibility import VisibleQuerySet, either, in_projects
+from .workspace import Workspace
 
 # git's own rules for a branch name (git-check-ref-format), as far as one pattern can say them.
 validate_branch = RegexValidator(
@@ -30,6 +33,16 @@ def validate_repository_path(value: str) -> None:
 
 
 class RepositoryQuerySet(VisibleQuerySet["Repository"]):
+    project_path = ""
+    workspace_path = "workspace"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Seen by whoever may see a project in it; changed also by whoever may do so with each project in it."""
+        mine = Placement.objects.filter(in_projects("project", reach)).order_by().values("repository")
+        theirs = Placement.objects.exclude(in_projects("project", reach)).order_by().values("repository")
+        shown = Q(pk__in=mine) if viewing else Q(pk__in=mine) & ~Q(pk__in=theirs)
+        return either([super().at_place(reach, viewing=viewing), shown])
+
     def in_use(self) -> RepositoryQuerySet:
         return self.filter(is_enabled=True)
 
@@ -76,6 +89,15 @@ class Repository(models.Model):
         FAILING = "failing", _("Failing")
 
     name = models.CharField(_("name"), max_length=100, unique=True, help_text=_("How your team calls this repository."))
+    workspace = models.ForeignKey(
+        Workspace,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="repositories",
+        verbose_name=_("workspace"),
+        help_text=_("Whose people manage it. Empty: whoever may do so everywhere, or in each project that lies in it."),
+    )
     url = models.CharField(
         _("URL"),
         max_length=500,
@@ -171,6 +193,8 @@ class Repository(models.Model):
 
 
 class PlacementQuerySet(VisibleQuerySet["Placement"]):
+    seen_with = "repository"
+
     def conflicting(self) -> PlacementQuerySet:
         """Those with a file that was changed on both sides."""
         return self.filter(conflicts__gt=0)
@@ -236,6 +260,9 @@ class Placement(models.Model):
 
 
 class RepositoryFileQuerySet(VisibleQuerySet["RepositoryFile"]):
+    seen_with = "repository"
+    project_path = "placement__project"
+
     def present(self) -> RepositoryFileQuerySet:
         """Those that the repository has now; the others are only remembered."""
         return self.filter(scopes__isnull=False)

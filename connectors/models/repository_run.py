@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from connectors.core.roles import Reach
+
 from .project import Project
 from .repository import Repository
 from .run import STALE_AFTER, Run
@@ -16,6 +18,13 @@ from .visibility import VisibleQuerySet
 
 
 class PullRequestQuerySet(VisibleQuerySet["PullRequest"]):
+    seen_with = "repository"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Where its repository is."""
+        place = Repository.objects.all().at_place(reach, viewing=viewing)
+        return None if place is None else Q(repository__in=Repository.objects.filter(place).order_by())
+
     def open(self) -> PullRequestQuerySet:
         return self.filter(state=PullRequest.State.OPEN)
 
@@ -66,6 +75,13 @@ class PullRequest(models.Model):
 
 
 class RepositoryRunQuerySet(VisibleQuerySet["RepositoryRun"]):
+    seen_with = "repository"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Where its repository is."""
+        place = Repository.objects.all().at_place(reach, viewing=viewing)
+        return None if place is None else Q(repository__in=Repository.objects.filter(place).order_by())
+
     def open(self) -> RepositoryRunQuerySet:
         return self.filter(state__in=RepositoryRun.OPEN_STATES)
 

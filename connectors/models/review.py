@@ -9,14 +9,28 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from connectors.core.roles import Reach
+
 from .connector import Connector
 from .ledger import MAX_SCOPE, LedgerEntry, Sensitivity
 from .project import Project
-from .visibility import VisibleQuerySet
+from .visibility import Person, VisibleQuerySet, either, in_projects
 from .workspace import Workspace
 
 
 class ReviewCampaignQuerySet(VisibleQuerySet["ReviewCampaign"]):
+    project_path = ""
+    workspace_path = "workspace"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Seen by whoever may see a project that it is about."""
+        about = Q(pk__in=ReviewItem.objects.filter(in_projects("project", reach)).order_by().values("campaign"))
+        return either([super().at_place(reach, viewing=viewing), about if viewing else None])
+
+    def besides(self, user: Person) -> Q | None:
+        """Those that ask them to decide on something."""
+        return Q(pk__in=ReviewItem.objects.filter(owner=user.pk).order_by().values("campaign"))
+
     def open(self) -> ReviewCampaignQuerySet:
         return self.filter(state=ReviewCampaign.State.OPEN)
 
@@ -120,6 +134,12 @@ class ReviewCampaign(models.Model):
 
 
 class ReviewItemQuerySet(VisibleQuerySet["ReviewItem"]):
+    seen_with = "reviewcampaign"
+
+    def besides(self, user: Person) -> Q | None:
+        """What they are asked to decide on."""
+        return Q(owner=user.pk)
+
     def undecided(self) -> ReviewItemQuerySet:
         return self.filter(decision="")
 
@@ -208,6 +228,10 @@ class ReviewItem(models.Model):
 
 
 class ReviewNoticeQuerySet(VisibleQuerySet["ReviewNotice"]):
+    seen_with = "reviewcampaign"
+    project_path = ""
+    workspace_path = "campaign__workspace"
+
     def due(self, before: dt.datetime) -> ReviewNoticeQuerySet:
         """Those never sent, or not since `before`."""
         return self.filter(Q(mailed_at=None) | Q(mailed_at__lte=before))

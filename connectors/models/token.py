@@ -16,6 +16,8 @@ from .visibility import VisibleQuerySet
 
 
 class TokenQuerySet(VisibleQuerySet["Token"]):
+    project_path = "connector__project"
+
     def alive(self) -> TokenQuerySet:
         """Those that may still open something at the provider."""
         return self.filter(_alive())

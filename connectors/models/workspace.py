@@ -10,8 +10,10 @@ from django.db import models
 from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
+from connectors.core.roles import Reach
+
 from .fields import SealedField
-from .visibility import VisibleQuerySet
+from .visibility import VisibleQuerySet, either, workspaces_around
 
 DEFAULT_API_URL = "https://app.base44.com"
 
@@ -29,6 +31,16 @@ def validate_domains(value: object) -> None:
 
 
 class WorkspaceQuerySet(VisibleQuerySet["Workspace"]):
+    project_path = ""
+    workspace_path = "pk"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Whoever may see a project may see its workspace."""
+        found = [super().at_place(reach, viewing=viewing)]
+        if viewing and reach.projects:
+            found.append(Q(pk__in=workspaces_around(reach)))
+        return either(found)
+
     def with_project_counts(self) -> WorkspaceQuerySet:
         """Adds `project_count` and `failing_count` (projects whose last sync failed)."""
         return self.annotate(

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from connectors.core.actor import Actor, Door
-from connectors.models.visibility import VisibleQuerySet
+from connectors.models.visibility import VisibleQuerySet, may
 
 View = Callable[..., HttpResponse]
 Row = TypeVar("Row", bound=Model)
@@ -55,9 +55,9 @@ def visible(model_admin: ModelAdmin[Any], request: HttpRequest, rows: VisibleQue
     return row
 
 
-def require(request: HttpRequest, permission: str) -> None:
-    """Ends the request with 403 unless the person has the permission."""
-    if not request.user.has_perm(permission):
+def require(request: HttpRequest, permission: str, row: Model | None = None) -> None:
+    """Ends the request with 403 unless the person has the permission: for this row, without one anywhere at all."""
+    if not may(request.user, permission, row):
         raise PermissionDenied
 
 

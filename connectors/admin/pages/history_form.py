@@ -15,8 +15,8 @@ from django.utils.formats import date_format
 
 from connectors.flows.history import Side, Wanted, scopes_called
 from connectors.models import IntegrationType, Project, ScopePeriod, Workspace
+from connectors.models.grants import grants_of
 from connectors.models.project import ProjectQuerySet
-from connectors.models.visibility import sees_everything
 
 FIELDS = ("project", "workspace", "type", "scope", "side")
 MAX_TEXT = 300
@@ -64,7 +64,7 @@ def chosen(request: HttpRequest) -> Chosen:
     if text["workspace"]:
         projects = projects.filter(workspace=int(text["workspace"]))
     wanted = Wanted(text["type"], scopes_called(text["scope"]), text["side"], text["project"])
-    with_gone = sees_everything(request.user) and not text["workspace"]
+    with_gone = grants_of(request.user).reach("view_ledgerentry").everywhere and not text["workspace"]
     return Chosen(**text, projects=projects, with_gone=with_gone, wanted=wanted)
 
 

@@ -20,6 +20,8 @@ MAX_SECONDS = 100 * 365 * 86_400
 """A century: what lasts longer, or is no number, counts as not said."""
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")
+_PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+"""Parts that begin where small letters turn to capitals: words in a code, two or three letters in a token."""
 _FORM = re.compile(rb"[!-~]*\b(?:access_token|error)=[!-~]*")
 
 # RFC 6749 5.2 and 4.1.2.1, RFC 6750 3.1, OpenID Connect Core 3.1.2.6; a provider's own codes are in the catalogue.
@@ -145,7 +147,9 @@ def looks_random(code: str) -> bool:
     """Whether a text that should be an error code is more likely a token."""
     digits = sum(sign.isdigit() for sign in code)
     mixed = code.lower() != code != code.upper()
-    return len(code) >= 16 and (digits >= 4 or (digits > 0 and mixed))
+    pieces = [len(piece) for piece in _PIECE.findall(code)]
+    chopped = mixed and sum(pieces) < 4 * len(pieces)
+    return len(code) >= 16 and (digits >= 4 or (digits > 0 and mixed) or chopped)
 
 
 def _at_code(document: Any, place: str) -> str:

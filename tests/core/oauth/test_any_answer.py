@@ -114,7 +114,10 @@ def test_any_answer_about_a_token_is_read_or_an_oauth_error_without_a_secret(
         assert SENT not in outcome(call)[1]
 
 
-@pytest.mark.parametrize("code", ["invalid_grant", "AADSTS7000215", "bad_verification_code", "OAUTH_014", "190"])
+@pytest.mark.parametrize(
+    "code",
+    ["invalid_grant", "AADSTS7000215", "bad_verification_code", "OAUTH_014", "190", "InvalidAuthenticationToken"],
+)
 def test_an_error_code_of_a_provider_is_kept(code: str) -> None:
     assert error_code({"error": code}) == code
 
@@ -122,6 +125,10 @@ def test_an_error_code_of_a_provider_is_kept(code: str) -> None:
 @pytest.mark.parametrize("code", ["", "two words", "x" * 61, "a\nb", "<b>", "0123456789abcdef" * 2 + "0000"])
 def test_a_text_that_is_no_error_code_is_dropped(code: str) -> None:
     assert error_code({"error": code}) == ""
+
+
+def test_a_token_of_letters_alone_is_no_error_code() -> None:
+    assert error_code({"error": "TqW-oBdZyeKuJHf_sXcAQpRv"}) == ""
 
 
 @pytest.mark.parametrize("code", ["abcdefgh", "prefix-abcdefgh-suffix"])
