@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from connectors.core.actor import Actor, Door
@@ -22,6 +22,7 @@ from connectors.models import (
     ConsentLink,
     Incident,
     IntegrationType,
+    Membership,
     OAuthClient,
     Placement,
     PolicyException,
@@ -35,6 +36,7 @@ from connectors.models import (
     Token,
     Workspace,
 )
+from connectors.models.grants import forget_grants
 
 SHELL = Actor(label="tests", door=Door.SHELL)
 """Who acts when the test does not care."""
@@ -47,6 +49,24 @@ def make_user(username: str, *, staff: bool = False, superuser: bool = False) ->
     return User.objects.create_user(
         username, f"{username}@example.com", "password", is_staff=staff, is_superuser=superuser
     )
+
+
+def make_membership(
+    user: User | None = None,
+    role: str = "viewer",
+    *,
+    workspace: Workspace | None = None,
+    project: Project | None = None,
+    group: Group | None = None,
+) -> Membership:
+    """Gives the role to the person, or to the group: at the project, at the workspace, with neither everywhere.
+
+    A person whose roles were read already is asked anew.
+    """
+    made = Membership.objects.create(user=user, group=group, role=role, workspace=workspace, project=project)
+    if user is not None:
+        forget_grants(user)
+    return made
 
 
 def make_workspace(name: str = "", **values: Any) -> Workspace:
