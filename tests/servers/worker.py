@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,13 +51,18 @@ def portal_environment() -> dict[str, str]:
 class Worker:
     """One worker process; `kill` is kill -9."""
 
-    def __init__(self, concurrency: int = 2) -> None:
+    def __init__(self, concurrency: int = 2, environment: Mapping[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "celery", "-A", "portal", "worker", "-P", "threads", "-c", str(concurrency)]
         command += ["-l", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]
         self.log: list[str] = []
         self._ready = threading.Event()
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=portal_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env={**portal_environment(), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -97,9 +102,9 @@ class Worker:
 
 
 @contextmanager
-def worker(concurrency: int = 2) -> Iterator[Worker]:
-    """A worker that is ready, and stopped at the end."""
-    started = Worker(concurrency)
+def worker(concurrency: int = 2, environment: Mapping[str, str] | None = None) -> Iterator[Worker]:
+    """A worker that is ready, and stopped at the end; `environment` is added to its own."""
+    started = Worker(concurrency, environment)
     try:
         started.wait_until_ready()
         yield started
