@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.management import call_command
+from django.test import override_settings
 from playwright.sync_api import Browser
+from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from connectors.core.base44.emulator import Emulator
@@ -44,6 +48,35 @@ def emulator() -> Iterator[Emulator]:
 def cast(admin: User, emulator: Emulator) -> scene.Scene:
     """A portal in use: three workspaces, projects in every state, runs and events."""
     return scene.build(admin, emulator)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A portal in use that answers at `url`."""
+
+    scene: scene.Scene
+    url: str
+
+
+@pytest.fixture(scope="module")
+def standing(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Standing]:
+    """One portal in use for all tests of a module that only look at it: building one takes longer than a look.
+
+    Such a module overrides `db` with a fixture that does nothing, and asks for no `live_server`: pytest-django's own
+    would empty the tables after each test.
+    """
+    with (
+        django_db_blocker.unblock(),
+        override_settings(ALLOWED_HOSTS=["localhost", "testserver"]),
+        Emulator(seed="demo") as emulator,
+    ):
+        cache.clear()
+        server = LiveServer("localhost")
+        try:
+            yield Standing(scene.build(scene.make_admin(), emulator), server.url)
+        finally:
+            server.stop()
+            call_command("flush", interactive=False, verbosity=0)
 
 
 @pytest.fixture

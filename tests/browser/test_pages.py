@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
-from pytest_django.live_server_helper import LiveServer
 
 from tests.browser import harness
+from tests.browser.conftest import Standing
 from tests.browser.pages import Look, pages
-from tests.browser.scene import Scene
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("db")]
 
 SCREENSHOTS = os.environ.get("PORTAL_SCREENSHOTS")
 """A folder: then each page is looked at in every view, and also saved there."""
@@ -23,6 +22,11 @@ WIDE, WIDE_DARK, NARROW, NARROW_DARK = harness.VIEWS
 PAIRS = [(WIDE, NARROW_DARK), (WIDE_DARK, NARROW)]
 """Both colours and both widths for every page, and one load; what all pages share is seen in all four views."""
 LOOKS = [pytest.param(look, PAIRS[number % 2], id=str(look)) for number, look in enumerate(pages())]
+
+
+@pytest.fixture(scope="module")
+def db() -> None:
+    """By its name pytest-django knows that a database has to be made; `standing` fills it, and no test empties it."""
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +39,10 @@ def profile(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.mark.parametrize(("look", "views"), LOOKS)
 def test_page_is_clean_in_light_and_dark_wide_and_narrow_and_each_control_is_reached_by_keyboard(
-    look: Look, views: tuple[harness.View, ...], cast: Scene, profile: BrowserContext, live_server: LiveServer
+    look: Look, views: tuple[harness.View, ...], standing: Standing, profile: BrowserContext
 ) -> None:
-    faults = []
-    with harness.tab(profile, live_server.url, views[0], None if look.anonymous else cast.admin) as window:
+    faults, cast = [], standing.scene
+    with harness.tab(profile, standing.url, views[0], None if look.anonymous else cast.admin) as window:
         window.open(look.path(cast), status=look.status)
         for view in harness.VIEWS if SCREENSHOTS else views:
             window.turn(view)
