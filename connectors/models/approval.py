@@ -123,6 +123,8 @@ class Approval(models.Model):
     decision_note = models.TextField(_("note"), blank=True)
     expires_at = models.DateTimeField(_("ends"))
     used_at = models.DateTimeField(_("done"), null=True)
+    told_state = models.CharField(max_length=10, blank=True, editable=False)
+    """The state that people were last told of by e-mail, "" for none: see `flows.approval_mail`."""
 
     objects = ApprovalQuerySet.as_manager()
 
@@ -132,6 +134,11 @@ class Approval(models.Model):
         verbose_name_plural = _("approvals")
         permissions = [("decide_approval", "Can approve and decline what others want to do")]
         indexes = [models.Index(fields=["project", "subject", "state"], name="approval_project_state")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "subject", "fingerprint"], condition=Q(state="open"), name="approval_one_open"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title
