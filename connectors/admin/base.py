@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ShowFacets
@@ -14,7 +15,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Field, ForeignKey, Model, QuerySet
 from django.forms import ModelChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from unfold.admin import ModelAdmin
 
 from connectors.admin.pages import urls_for
@@ -44,8 +45,21 @@ class KeysFirst(Paginator):  # type: ignore[type-arg]
         return page
 
 
+CHOSEN_WITH = "with"
+"""In an autocompletion's address: the permission that saving the choice needs. It narrows what one may see anyway."""
+
+
 class ForgivingAutocomplete(AutocompleteSelect):
-    """Draws a form again that came with a key which cannot be one; Django's own looks it up and breaks the page."""
+    """Draws a form again that came with a key which cannot be one; Django's own looks it up and breaks the page.
+
+    `needs` is the permission that a row must give to be offered, "" for every row that one may see.
+    """
+
+    needs = ""
+
+    def get_url(self) -> str:
+        address = str(super().get_url())
+        return f"{address}?{urlencode({CHOSEN_WITH: self.needs})}" if self.needs else address
 
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
         key = self.field.target_field
@@ -60,20 +74,31 @@ def _could_be(key: Field[Any, Any], text: str) -> bool:
     return True
 
 
+def _is_autocompletion(request: HttpRequest) -> bool:
+    return request.path == reverse("admin:autocomplete")
+
+
 class OffersVisible:
-    """For admins and inlines: a choice of rows offers those that this person may see."""
+    """For admins and inlines: a choice of rows offers those that this person may see.
+
+    `choices_need` names, by field, the permission that saving the choice needs: then only rows where the person has it.
+    """
 
     admin_site: AdminSite
+    choices_need: ClassVar[dict[str, str]] = {}
 
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField[Model]:
         """Only rows that this person may see can be chosen, by a forged POST neither."""
-        rows = db_field.remote_field.model._default_manager.all()
+        rows, needs = db_field.remote_field.model._default_manager.all(), self.choices_need.get(db_field.name, "")
         if isinstance(rows, VisibleQuerySet):
-            kwargs["queryset"] = rows.visible_to(request.user)
+            seen = rows.visible_to(request.user)
+            kwargs["queryset"] = seen.permitted(request.user, needs) if needs else seen
         if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
-            kwargs.setdefault("widget", ForgivingAutocomplete(db_field, self.admin_site))
+            widget = ForgivingAutocomplete(db_field, self.admin_site)
+            widget.needs = needs
+            kwargs.setdefault("widget", widget)
         field: ModelChoiceField[Model] = super().formfield_for_foreignkey(  # type: ignore[misc]
             db_field, request, **kwargs
         )
@@ -98,7 +123,9 @@ class PortalAdmin(OffersVisible, ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: VisibleQuerySet[Any] = super().get_queryset(request)
-        return rows.visible_to(request.user)
+        needs = request.GET.get(CHOSEN_WITH, "")
+        seen = rows.visible_to(request.user)
+        return seen.permitted(request.user, needs) if needs and _is_autocompletion(request) else seen
 
     def get_urls(self) -> list[URLPattern]:
         return [*urls_for(self), *super().get_urls()]

@@ -81,6 +81,17 @@ def may(user: Person, permission: str, row: models.Model | None = None) -> bool:
     return bool(getattr(user, "has_perm", lambda *_: False)(permission, row))
 
 
+def may_everywhere(user: Person, permission: str) -> bool:
+    """Whether `user` has the permission for the portal as a whole: for what belongs to no project and no workspace."""
+    return grants_of(user).reach(permission.removeprefix("connectors.")).everywhere
+
+
+def may_in_a_workspace(user: Person, permission: str) -> bool:
+    """Whether there is a workspace where `user` may add what belongs to it: a role at one project gives none."""
+    reach = grants_of(user).reach(permission.removeprefix("connectors."))
+    return reach.everywhere or bool(reach.workspaces)
+
+
 def is_member_of_staff(user: Person) -> bool:
     """Whether somebody has anything to do in the admin at all."""
     return bool(user.is_active and getattr(user, "is_staff", False))
