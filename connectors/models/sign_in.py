@@ -103,6 +103,11 @@ class SignInProvider(models.Model):
         blank=True,
         help_text=_("Where the provider says in which groups somebody is, such as groups. Empty: groups are not read."),
     )
+    counts_as_second_factor = models.BooleanField(
+        _("counts as second factor"),
+        default=False,
+        help_text=_("Only where the provider itself asks everybody for a second factor."),
+    )
     created_at = models.DateTimeField(_("added"), auto_now_add=True)
 
     class Meta:
