@@ -34,7 +34,7 @@ from django.urls import NoReverseMatch, URLPattern, reverse
 
 from connectors.models import Project
 from portal.error_report import Report
-from portal.log_format import JsonFormatter
+from portal.log_format import JsonFormatter, TextFormatter
 from portal.redaction import RedactingFilter
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -228,9 +228,7 @@ class _Listener(logging.Handler):
     def __init__(self, canary: Canary) -> None:
         super().__init__(logging.DEBUG)
         self._canary = canary
-        formats: Any = settings.LOGGING["formatters"]
-        text = formats["text"]
-        self._formats = (logging.Formatter(text["format"], style=text["style"]), JsonFormatter())
+        self._formats = (TextFormatter(), JsonFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         made = logging.makeLogRecord(record.__dict__)

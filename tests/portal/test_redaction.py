@@ -35,6 +35,70 @@ def test_a_one_use_link_is_hidden() -> None:
     assert MARK not in redacted(f"Forbidden: /consent/{MARK}/")
 
 
+PLACES = [
+    "Authorization: Bearer {}",
+    "Authorization: Basic {}",
+    "{{'Authorization': 'Bearer {}'}}",
+    "curl -H 'Authorization: token {}' said no",
+    "sent Bearer {} to the host",
+    "Cookie: theme=dark; sessionid={}",
+    "Set-Cookie: __Host-sessionid={}; Path=/; Secure",
+    "sessionid={}; csrftoken=x",
+    "{{'sessionid': '{}', 'theme': 'dark'}}",
+    "csrfmiddlewaretoken={}&name=x",
+    "X-Gitlab-Token: {}",
+    "cannot connect to postgres://portal:{}@db.example/portal",
+    "redis://:{}@cache.example:6379/0 does not answer",
+    "fatal: unable to access https://{}@git.example/team/repo.git",
+    "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n(cut off)",
+    "SECRET_KEY={}",
+    '{{"client_secret": "{}", "client_id": "id"}}',
+    "/accounts/password/reset/key/1-{}/",
+    "GET /join/{}/ HTTP/1.1",
+]
+"""Where secrets stand in what servers and libraries log; {} is the secret."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+@settings(max_examples=25)
+@given(secret=st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=24, max_size=60))
+def test_a_secret_is_hidden_wherever_it_stands(place: str, secret: str) -> None:
+    text = place.format(secret)
+    assert secret not in redacted(text)
+    assert secret not in redacted(f"before {text} after")
+
+
+@given(header=st.sampled_from(["eyJhbGciOiJSUzI1NiJ9", "eyJ0eXAiOiJKV1QifQ"]), signature=VALUES)
+def test_a_signed_token_is_hidden_without_any_name(header: str, signature: str) -> None:
+    assert header not in redacted(f"got {header}.eyJzdWIiOiIxMjM0NSJ9.{signature}")
+
+
+@pytest.mark.parametrize("prefix", ["ghp_", "glpat-", "xoxb-", "ya29."])
+def test_a_token_is_known_by_its_prefix(prefix: str) -> None:
+    assert MARK not in redacted(f"the host refused {prefix}{MARK}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh://git@git.example/team/repo.git",
+        "https://portal.example.org/admin/connectors/token/7/change/",
+        "token.refreshed for gmail in CRM",
+        "Basic authentication is off",
+        "The state of the token is fresh",
+        "connectors.tasks.refresh_due_tokens[7f0c] succeeded in 0.2s",
+    ],
+)
+def test_what_is_no_secret_stays_readable(text: str) -> None:
+    assert redacted(text) == text
+
+
+@given(st.sampled_from(["a.", "a://", "-----BEGIN ", "eyJ", "cookie:", "token=", "'"]))
+def test_a_long_line_is_cleaned_by_reading_it_a_few_times(piece: str) -> None:
+    assert len(redacted(piece * 20_000)) <= 20_000 * (len(piece) + len("[hidden]"))
+
+
 def test_a_query_dictionary_is_hidden() -> None:
     assert MARK not in redacted(f"<QueryDict: {{'state': ['{MARK}'], 'code': ['{MARK}']}}>")
 
