@@ -36,9 +36,12 @@ from connectors.flows.declare import declare, undeclare
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, IntegrationType, Token
 from connectors.models.connector import ConnectorQuerySet
+from connectors.models.visibility import may
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
+
+VIEW_TOKEN = "connectors.view_token"  # noqa: S105 - the name of a permission
 
 
 class JudgedList(ChangeList):  # type: ignore[misc]
@@ -74,6 +77,7 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
     search_fields = ["project__name", "project__slug", "integration_type__slug", "integration_type__display_name"]
     search_help_text = _("Search by project or type")
     autocomplete_fields = ["project", "integration_type"]
+    choices_need = {"project": "add_connector"}
     change_form_outer_before_template = "connectors/connector/overview.html"
     change_form_outer_after_template = "connectors/connector/source.html"
     fieldsets = [
@@ -108,7 +112,7 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         return ["project", "integration_type"] if obj else []
 
     def overview_of(self, request: HttpRequest, row: Connector | None) -> dict[str, Any]:
-        return overview(row) if row is not None else {}
+        return overview(row, request) if row is not None else {}
 
     @admin.display(description=_("Connector"), ordering="integration_type_id")
     def head(self, row: Connector) -> SafeString:
@@ -183,7 +187,8 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         tokens = Token.objects.filter(connector__in=objs).count()
         name = Token._meta.verbose_name_plural
         counts = {Connector._meta.verbose_name_plural: len(objs)} | ({name: tokens} if tokens else {})
-        lacking = {name} if tokens and not request.user.has_perm(DELETE_TOKEN) else set()
+        allowed = all(may(request.user, DELETE_TOKEN, row) for row in objs)
+        lacking = {name} if tokens and not allowed else set()
         return [str(row) for row in objs], counts, lacking, []
 
     def effects_of_deleting(self, row: Connector) -> Sentences:
@@ -208,7 +213,7 @@ class ConnectorAdmin(OverviewMixin, BulkAdmin):
         return HttpResponseRedirect(reverse("admin:connectors_project_plan", args=[row.project_id]))
 
 
-def overview(row: Connector) -> dict[str, Any]:
+def overview(row: Connector, request: HttpRequest) -> dict[str, Any]:
     """What the connector's page shows above the form: both sides, how they compare, and the file."""
     state = Connector.SyncState(row.sync_state)
     registered = row.registered_scopes or []
@@ -232,14 +237,16 @@ def overview(row: Connector) -> dict[str, Any]:
         ),
         "explained": difference.explained if seen else (),
         "has_differences": seen and row.is_declared and bool(difference),
-        **token_panel(row),
+        **token_panel(row, may_see=may(request.user, VIEW_TOKEN, row)),
     }
 
 
-def token_panel(row: Connector) -> dict[str, Any]:
-    """The token that the portal holds for the connector, as its page shows it."""
+def token_panel(row: Connector, *, may_see: bool) -> dict[str, Any]:
+    """The token that the portal holds for the connector, as its page shows it to those who may see tokens there."""
+    if not may_see:
+        return {"token": None, "may_see_token": False}
     token = Token.objects.filter(connector=row).select_related("oauth_client").defer(*SECRETS).first()
     if token is None:
-        return {"token": None}
+        return {"token": None, "may_see_token": True}
     badge = condition_badge(token, timezone.now())
-    return {"token": token, "token_badge": badge, "token_granted": granted_in_words(token)}
+    return {"token": token, "may_see_token": True, "token_badge": badge, "token_granted": granted_in_words(token)}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -233,6 +233,8 @@ class StaffField(forms.ModelChoiceField):  # type: ignore[type-arg]
 
 
 class ProjectForm(NoticesChanges):
+    """A project can be moved to another workspace where one may add projects, and stay in the one where it is."""
+
     watched = ["workspace_id", "name", "slug", "app_id", "environment", "tags", "owner_id", "connectors_dir", "notes"]
 
     tags = TagsField(
@@ -249,3 +251,10 @@ class ProjectForm(NoticesChanges):
     class Meta:
         model = Project
         fields = ["workspace", "name", "slug", "app_id", "environment", "tags", "owner", "connectors_dir", "notes"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields.get("workspace")
+        if self.instance.pk and isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
+            offered = Q(pk__in=field.queryset.order_by().values("pk")) | Q(pk=self.instance.workspace_id)
+            field.queryset = Workspace.objects.filter(offered)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -22,7 +23,7 @@ from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
 from connectors.admin.bulk import BulkAdmin
 from connectors.admin.filters import AgreementFilter, SyncFailedFilter, VisibleAutocompleteFilter
 from connectors.admin.forms import ProjectForm
-from connectors.admin.pages.frame import CHANGE_PROJECT, DELETE_TOKEN, require, route, visible
+from connectors.admin.pages.frame import ADD_PROJECT, CHANGE_PROJECT, DELETE_TOKEN, require, route, visible
 from connectors.admin.repository_overview import in_git
 from connectors.admin.token import SECRETS
 from connectors.flows import ledger
@@ -30,9 +31,11 @@ from connectors.flows.events import changes, record_event
 from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
 from connectors.models import Connector, Project, SyncRun, Token
+from connectors.models.visibility import may, may_in_a_workspace
 from connectors.tasks import start_sync
 
 RECENT_RUNS = 6
+VIEW_TOKEN = "connectors.view_token"  # noqa: S105 - the name of a permission
 FIELDS = ["workspace_id", "name", "slug", "app_id", "environment", "tags", "owner_id", "connectors_dir", "notes"]
 JUDGED_BY = {"environment", "tags"}
 """What policies look at: when one of these changes, all that the ledger says of the project is made anew."""
@@ -62,6 +65,7 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
     search_fields = ["name", "slug", "app_id"]
     search_help_text = _("Search by name, slug or app id")
     autocomplete_fields = ["workspace"]
+    choices_need = {"workspace": "add_project"}
     prepopulated_fields = {"slug": ["name"]}
     change_form_outer_before_template = "connectors/project/overview.html"
     fieldsets = [
@@ -102,7 +106,11 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
         return [route(self, "<int:object_id>/sync/", sync_page, "sync"), *super().get_urls()]
 
     def overview_of(self, request: HttpRequest, row: Project | None) -> dict[str, Any]:
-        return overview(row) if row is not None else {}
+        return overview(row, request) if row is not None else {}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A project belongs to a workspace: whoever has the permission at projects alone has nowhere to add one."""
+        return may_in_a_workspace(request.user, ADD_PROJECT)
 
     @admin.display(description=_("Project"), ordering="name")
     def head(self, row: Project) -> SafeString:
@@ -151,12 +159,13 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
             Connector._meta.verbose_name_plural: connectors.count(),
             SyncRun._meta.verbose_name_plural: SyncRun.objects.filter(project__in=objs).count(),
         }
-        allowed = request.user.has_perm("connectors.delete_connector") or not connectors.declared().exists()
+        allowed = _may_with_all(request, "connectors.delete_connector", objs) or not connectors.declared().exists()
         lacking = set() if allowed else {Connector._meta.verbose_name_plural}
         tokens = Token.objects.filter(connector__project__in=objs).count()
         if tokens:
             counts[Token._meta.verbose_name_plural] = tokens
-            lacking |= set() if request.user.has_perm(DELETE_TOKEN) else {Token._meta.verbose_name_plural}
+            allowed = _may_with_all(request, DELETE_TOKEN, objs)
+            lacking |= set() if allowed else {Token._meta.verbose_name_plural}
         return [str(project) for project in objs], counts, lacking, []
 
     def effects_of_deleting(self, row: Project) -> Sentences:
@@ -173,6 +182,10 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
         forget_project(obj, actor_of(request))
 
 
+def _may_with_all(request: HttpRequest, permission: str, projects: Iterable[Project]) -> bool:
+    return all(may(request.user, permission, project) for project in projects)
+
+
 def sync_badge(project: Project, drift_count: int, unknown_count: int) -> SafeString:
     """One word on a whole project. Nothing is called in sync that was not compared."""
     if project.sync_error:
@@ -186,8 +199,9 @@ def sync_badge(project: Project, drift_count: int, unknown_count: int) -> SafeSt
     return cells.badge(_("In sync"), "success")
 
 
-def overview(project: Project) -> dict[str, Any]:
+def overview(project: Project, request: HttpRequest) -> dict[str, Any]:
     """What the project's page shows above the form, in a fixed number of queries."""
+    user = request.user
     tokens = [f"token__{name}" for name in SECRETS]
     found = project.connectors.select_related("integration_type", "token__oauth_client")
     rows, now = list(found.defer("source", "integration_type__description", *tokens)), timezone.now()
@@ -211,7 +225,8 @@ def overview(project: Project) -> dict[str, Any]:
         "files": [row for row in rows if row.source_path],
         "in_git": in_git(project),
         "consents_waiting": sum(bool(row.consent) for row in rows),
-        "tokens_waiting": sum(_token_waits(row, now) for row in rows),
+        "tokens_waiting": sum(_token_waits(row, now) for row in rows) if may(user, VIEW_TOKEN, project) else 0,
+        "may_add_connector": may(user, "connectors.add_connector", project),
     }
 
 
@@ -234,7 +249,7 @@ def _connector_row(row: Connector) -> dict[str, Any]:
 def sync_page(model_admin: PortalAdmin, request: HttpRequest, object_id: int) -> HttpResponse:
     """POST: queues a sync of one project."""
     project = visible(model_admin, request, Project.objects.all(), object_id)
-    require(request, CHANGE_PROJECT)
+    require(request, CHANGE_PROJECT, project)
     if request.method == "POST":
         if start_sync([project], actor_of(request)):
             messages.success(request, _("A sync is queued. This page shows the result when you reload it."))

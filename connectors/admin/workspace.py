@@ -16,12 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from connectors.admin import cells
-from connectors.admin.base import PortalAdmin, actor_of
+from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
 from connectors.admin.forms import WorkspaceForm
+from connectors.admin.pages.frame import ADD_PROJECT
 from connectors.flows.catalogue import fill_empty_catalogue
 from connectors.flows.credentials import clear_credential, set_token
 from connectors.flows.events import changes, record_event
-from connectors.models import Workspace
+from connectors.models import OAuthClient, Project, Workspace
+from connectors.models.visibility import may, may_everywhere
 
 FIELDS = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(Workspace)
-class WorkspaceAdmin(PortalAdmin):
+class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     form = WorkspaceForm
     list_display = ["head", "credential_badge", "projects_", "plan_", "api_url"]
     list_display_links = ["head"]
@@ -51,7 +53,14 @@ class WorkspaceAdmin(PortalAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
         rows = super().get_queryset(request)
-        return rows.with_project_counts()  # type: ignore[attr-defined, no-any-return]
+        return rows.with_project_counts(request.user)  # type: ignore[attr-defined, no-any-return]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A workspace belongs to nothing above it: adding one takes the permission for the whole portal."""
+        return may_everywhere(request.user, "connectors.add_workspace")
+
+    def overview_of(self, request: HttpRequest, row: Workspace | None) -> dict[str, Any]:
+        return {"may_discover": row is not None and may(request.user, ADD_PROJECT, row)}
 
     def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
         if obj is not None:
@@ -106,6 +115,17 @@ class WorkspaceAdmin(PortalAdmin):
         elif token := form.cleaned_data.get("token"):
             set_token(obj, token, actor)
             messages.info(request, _("The token is stored. Verify it to see whether Base44 accepts it."))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """What belongs to the workspace stands in the way. Of that, only what this person may see is named."""
+        held: list[str] = []
+        for rows in (Project.objects.filter(workspace__in=objs), OAuthClient.objects.filter(workspace__in=objs)):
+            seen = list(rows.visible_to(request.user).only("name"))
+            held += [f"{rows.model._meta.verbose_name}: {row}" for row in seen]
+            if rows.exclude(pk__in=[row.pk for row in seen]).exists():
+                held.append(str(_("%(nouns)s that you can't see") % {"nouns": rows.model._meta.verbose_name_plural}))
+        counts = {Workspace._meta.verbose_name_plural: len(objs)}
+        return [str(workspace) for workspace in objs], counts, set(), held
 
     def effects_of_deleting(self, row: Workspace) -> Sentences:
         return [_("The portal forgets the workspace and its credential. At Base44 nothing changes.")]

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from connectors.core.roles import Reach
 
 from .fields import SealedField
-from .visibility import VisibleQuerySet, either, workspaces_around
+from .grants import grants_of
+from .visibility import Person, VisibleQuerySet, either, in_projects, workspaces_around
 
 DEFAULT_API_URL = "https://app.base44.com"
 
@@ -30,6 +31,11 @@ def validate_domains(value: object) -> None:
         raise ValidationError(_("Enter domains in small letters, such as acme.com."))
 
 
+def _projects_seen_by(user: Person) -> Q:
+    reach = grants_of(user).reach("view_project")
+    return Q() if reach.everywhere else in_projects("projects", reach)
+
+
 class WorkspaceQuerySet(VisibleQuerySet["Workspace"]):
     project_path = ""
     workspace_path = "pk"
@@ -41,11 +47,12 @@ class WorkspaceQuerySet(VisibleQuerySet["Workspace"]):
             found.append(Q(pk__in=workspaces_around(reach)))
         return either(found)
 
-    def with_project_counts(self) -> WorkspaceQuerySet:
-        """Adds `project_count` and `failing_count` (projects whose last sync failed)."""
+    def with_project_counts(self, user: Person | None = None) -> WorkspaceQuerySet:
+        """Adds `project_count` and `failing_count` (projects whose last sync failed), of what `user` may see."""
+        counted = Q() if user is None else _projects_seen_by(user)
         return self.annotate(
-            project_count=Count("projects"),
-            failing_count=Count("projects", filter=~Q(projects__sync_error="")),
+            project_count=Count("projects", filter=counted),
+            failing_count=Count("projects", filter=counted & ~Q(projects__sync_error="")),
         )
 
 

@@ -55,7 +55,7 @@ def test_a_word_that_many_projects_share_finds_them_all() -> None:
 
 @pytest.mark.usefixtures("four_connectors")
 def test_the_list_shows_what_the_search_finds(client: Client, operator: User) -> None:
-    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(operator)
     page = client.get(reverse("admin:connectors_connector_changelist"), {"q": "web slack"})
     assert [str(row) for row in page.context["cl"].result_list] == ["slackbot"]
 
@@ -69,7 +69,7 @@ def test_a_search_without_hits_does_not_read_the_connectors() -> None:
 
 def test_a_later_page_holds_the_rows_that_come_next(client: Client, operator: User) -> None:
     make_fleet(12, 10)
-    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(operator)
     pages = [client.get(reverse("admin:connectors_connector_changelist"), {"p": page}) for page in (1, 2, 3)]
     shown = [row.pk for page in pages for row in page.context["cl"].result_list]
     assert shown == list(Connector.objects.order_by("project_id", "integration_type_id").values_list("pk", flat=True))
