@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from unfold.admin import ModelAdmin
 
+from connectors.admin.forms import StaffField, offering_colleagues
 from connectors.admin.pages import urls_for
 from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, has_nul
 from connectors.core.errors import PortalError
@@ -120,6 +121,12 @@ class PortalAdmin(OffersVisible, ModelAdmin):  # type: ignore[misc]
     empty_icon = "inbox"
     empty_title: StrOrPromise = ""
     empty_text: StrOrPromise = ""
+
+    def get_form(self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """Where the form offers people, it offers those whom this person may know of."""
+        form = super().get_form(request, obj, change, **kwargs)
+        offers = any(isinstance(field, StaffField) for field in form.base_fields.values())
+        return offering_colleagues(form, request.user) if offers else form
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: VisibleQuerySet[Any] = super().get_queryset(request)

@@ -36,6 +36,7 @@ from connectors.core.errors import CredentialError
 from connectors.core.policy import PolicyNote
 from connectors.flows.policies import Proposal, notes_of
 from connectors.models import Connector, IntegrationType, Project, Workspace
+from connectors.models.membership import colleagues_of
 
 
 class NoticesChanges(forms.ModelForm):  # type: ignore[type-arg]
@@ -230,6 +231,23 @@ class StaffField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Any) -> str:
         name = obj.get_full_name()
         return f"{name} ({obj.get_username()})" if name else str(obj.get_username())
+
+
+def offering_colleagues(form: type[forms.ModelForm[Any]], user: Any) -> type[forms.ModelForm[Any]]:
+    """The form with colleagues of `user` alone in its choices of people, and whoever stands there already."""
+
+    class Offering(form):  # type: ignore[valid-type, misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            for name, field in self.fields.items():
+                if isinstance(field, StaffField) and field.queryset is not None:
+                    here = Q(pk__in=colleagues_of(user).order_by().values("pk")) | Q(
+                        pk=getattr(self.instance, f"{name}_id", None)
+                    )
+                    field.queryset = field.queryset.filter(here)
+
+    Offering.__name__ = form.__name__
+    return Offering
 
 
 class ProjectForm(NoticesChanges):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from connectors.core.roles import PERMISSIONS, Role
+from connectors.core.roles import PERMISSIONS, Reach, Role
 
+from .grants import grants_of
 from .project import Project
-from .visibility import Person, VisibleQuerySet
+from .visibility import Person, VisibleQuerySet, in_projects, workspaces_around
 from .workspace import Workspace
 
 
@@ -97,3 +98,23 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return self.get_role_display()
+
+
+def colleagues_of(user: Person) -> QuerySet[User]:
+    """Active members of staff whom this person may know of: who has to do with the same projects, and who runs it all.
+
+    Whoever may see everything everywhere sees everybody. For choices such as the owner of a project.
+    """
+    staff = User.objects.filter(is_active=True, is_staff=True)
+    reach = grants_of(user).reach("view_project")
+    if reach.everywhere:
+        return staff
+    here = Membership.objects.filter(Q(workspace=None, project=None) | _around(reach)).order_by()
+    owners = Project.objects.visible_to(user).order_by().exclude(owner=None).values("owner")
+    known = Q(pk__in=here.exclude(user=None).values("user")) | Q(groups__in=here.exclude(group=None).values("group"))
+    return staff.filter(Q(pk=user.pk) | Q(is_superuser=True) | known | Q(pk__in=owners)).distinct()
+
+
+def _around(reach: Reach) -> Q:
+    """Roles at the projects within reach, and at the workspaces that these belong to."""
+    return in_projects("project", reach) | Q(workspace__in=reach.workspaces) | Q(workspace__in=workspaces_around(reach))
