@@ -41,6 +41,9 @@ if DEBUG:
 else:
     checks.require_secret_key(SECRET_KEY)
 ENCRYPTION_KEYS = checks.require_encryption_keys(ENCRYPTION_KEYS)
+# The audit trail is written with the first of these and read with any: a trail that began with the encryption keys
+# goes on when it gets keys of its own.
+TRAIL_KEYS = [*checks.require_trail_keys(env.list("TRAIL_KEYS", default=[])), *ENCRYPTION_KEYS]
 
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -60,6 +63,10 @@ if PORTAL_URL and not PORTAL_URL.startswith(("https://", "http://")):
 RUN_RETENTION_DAYS = env.int("RUN_RETENTION_DAYS", default=30)
 TOKEN_WARN_DAYS = env.int("TOKEN_WARN_DAYS", default=14)
 INCIDENT_RETENTION_DAYS = env.int("INCIDENT_RETENTION_DAYS", default=180)
+TRAIL_RETENTION_DAYS = env.int("TRAIL_RETENTION_DAYS", default=0)
+if TRAIL_RETENTION_DAYS < 0:
+    raise ImproperlyConfigured("TRAIL_RETENTION_DAYS must be a number of days, or 0 to keep every event")
+TRAIL_ARCHIVE_DIR = env.str("TRAIL_ARCHIVE_DIR", default=str(PORTAL_DATA_DIR / "trail"))
 ALERT_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("ALERT_ALLOWED_PRIVATE_HOSTS", default=[])
 try:
     Allowed.of(ALERT_ALLOWED_PRIVATE_HOSTS)
@@ -119,6 +126,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # A new view is closed until it says otherwise (`login_not_required`).
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "portal.denied.DeniedMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -244,6 +252,9 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 15.0,
         "options": {"expires": 15.0},
     },
+    "seal-trail": {"task": "connectors.tasks.seal_trail", "schedule": 15.0, "options": {"expires": 15.0}},
+    "stream-trail": {"task": "connectors.tasks.stream_trail", "schedule": 15.0, "options": {"expires": 15.0}},
+    "check-trail": {"task": "connectors.tasks.check_trail", "schedule": 86_400.0},
 }
 
 # --- Login: django-allauth is the only door ---------------------------------------------------------------------
@@ -279,6 +290,7 @@ SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "portal.denied.form_out_of_date"
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -342,6 +354,7 @@ if EMAIL_CONFIGURED:
     vars().update(env.email_url("EMAIL_URL"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+INVITATION_DOMAINS: list[str] = env.list("INVITATION_DOMAINS", default=[])
 
 # --- Logs -------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
