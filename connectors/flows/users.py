@@ -1,0 +1,95 @@
+"""Accounts and groups as administrators change them: each change on record, and whoever is switched off logged out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+
+from connectors.core.actor import Actor
+from connectors.flows.end_sessions import end_sessions
+from connectors.flows.events import changes, record_event
+from connectors.flows.memberships import described
+from connectors.models import Membership
+from connectors.models.grants import forget_grants
+
+FIELDS = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser")
+
+
+def state_of(user: User) -> dict[str, Any]:
+    """What the record says of an account: names, powers and groups, and no password."""
+    return {
+        **{name: getattr(user, name) for name in FIELDS},
+        "groups": sorted(user.groups.values_list("name", flat=True)),
+        "permissions": _named(user.user_permissions.all()),
+    }
+
+
+def note_user_added(actor: Actor, user: User, *, note: str = "") -> None:
+    """An account was made."""
+    record_event(actor, "user.added", user, after=_told(state_of(user)), note=note)
+
+
+@transaction.atomic
+def note_user_changed(actor: Actor, user: User, before: dict[str, Any]) -> None:
+    """An account was saved: what differs from `before` goes on record. Whoever was switched off is logged out."""
+    old, new = changes(before, state_of(user))
+    forget_grants(user)
+    if not new:
+        return
+    switched_off = new.get("is_active") is False
+    note = f"Sessions ended: {end_sessions(user)}" if switched_off else ""
+    record_event(actor, "user.deactivated" if switched_off else "user.changed", user, before=old, after=new, note=note)
+
+
+def note_password_set(actor: Actor, user: User) -> None:
+    """Somebody else set a person's password, or took it away."""
+    after = {"password": "set" if user.has_usable_password() else "taken away"}
+    record_event(actor, "user.password_set", user, after=after)
+
+
+@transaction.atomic
+def delete_user(actor: Actor, user: User) -> None:
+    """Deletes an account with its roles, which go on record with it."""
+    roles = Membership.objects.filter(user=user).select_related("user", "group", "workspace", "project")
+    held = [f"{row['role']} of {row['where']}" for row in map(described, roles)]
+    end_sessions(user)
+    record_event(actor, "user.deleted", user, before={**_told(state_of(user)), "roles": held})
+    user.delete()
+
+
+def state_of_group(group: Group) -> dict[str, Any]:
+    """What the record says of a group."""
+    return {"name": group.name, "permissions": _named(group.permissions.all())}
+
+
+def note_group_saved(actor: Actor, group: Group, before: dict[str, Any] | None) -> None:
+    """A group was made (`before` None) or saved: what differs goes on record."""
+    after = state_of_group(group)
+    if before is None:
+        record_event(actor, "group.added", group, after=after)
+        return
+    old, new = changes(before, after)
+    if new:
+        record_event(actor, "group.changed", group, before=old, after=new)
+
+
+@transaction.atomic
+def delete_group(actor: Actor, group: Group) -> None:
+    """Deletes a group; its roles and its permissions end for everybody in it."""
+    members = sorted(User.objects.filter(groups=group).values_list("username", flat=True))
+    roles = Membership.objects.filter(group=group).select_related("user", "group", "workspace", "project")
+    held = [f"{row['role']} of {row['where']}" for row in map(described, roles)]
+    record_event(actor, "group.deleted", group, before={**state_of_group(group), "members": members, "roles": held})
+    group.delete()
+
+
+def _named(permissions: Iterable[Permission]) -> list[str]:
+    rows = permissions.select_related("content_type")  # type: ignore[attr-defined]
+    return sorted(f"{row.content_type.app_label}.{row.codename}" for row in rows)
+
+
+def _told(state: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in state.items() if value not in ("", [], False)}
