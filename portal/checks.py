@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from connectors.core.trail.keys import MIN_LENGTH
+
 MIN_SECRET_LENGTH = 50
 MIN_DISTINCT_CHARACTERS = 12
 DJANGO_PLACEHOLDER = "django-insecure"
@@ -48,4 +50,16 @@ def require_encryption_keys(values: Sequence[str]) -> list[str]:
                 f"ENCRYPTION_KEYS: key {position} of {len(keys)} is not a Fernet key "
                 f"(32 bytes in URL-safe base64). Make one with: {FERNET_KEY_COMMAND}"
             ) from None
+    return keys
+
+
+def require_trail_keys(values: Sequence[str]) -> list[str]:
+    """Return the trail's own secrets, which may be none; raise ImproperlyConfigured for one that can be guessed."""
+    keys = [value.strip() for value in values if value.strip()]
+    for position, key in enumerate(keys, start=1):
+        if len(key) < MIN_LENGTH or len(set(key)) < MIN_DISTINCT_CHARACTERS:
+            raise ImproperlyConfigured(
+                f"TRAIL_KEYS: key {position} of {len(keys)} is too easy to guess (at least {MIN_LENGTH} random "
+                f"characters are needed). Make one with: {SIGNING_KEY_COMMAND}"
+            )
     return keys

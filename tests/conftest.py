@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
-from connectors.models import Project, Workspace
+from connectors.models import Project, Workspace, trail_guard
 from tests import factories, needs
 from tests.servers.forge import Forge, forge_server
 from tests.servers.git_http import GitServer, git_http_server
@@ -30,6 +31,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in NEEDS:
         if item.get_closest_marker(marker) is not None and (reason := needs.missing(marker)):
             needs.require(marker, reason)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> list[str]:
+    """The tests' database without the guards of the trail; gives those that the migrations had left out.
+
+    Tests empty all tables, which the guards refuse; `trail_guards` puts them back for a test about them.
+    """
+    with django_db_blocker.unblock():
+        left_out = trail_guard.missing(connection)
+        trail_guard.remove(connection)
+    return left_out
+
+
+@pytest.fixture
+def trail_guards(db: None) -> Iterator[None]:
+    """The guards in place, as outside of tests."""
+    trail_guard.install(connection)
+    yield
+    trail_guard.remove(connection)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import models
+from django.utils import timezone
 
 from connectors.core.actor import Actor
 from connectors.core.trace import current_trace
+from connectors.core.trail.clock import event_time
+from connectors.core.trail.form import event_form, plain
 from connectors.models import Connector, Event, Project, Sealed, Token, Workspace
+from connectors.models.trail_keys import trail_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +47,32 @@ def record_event(
 
 def record_events(actor: Actor, verb: str, happened: Iterable[Change]) -> list[Event]:
     """As `record_event`, for the same thing done to many objects: one statement for all of them."""
+    at, rows = event_time(timezone.now()), [_event(actor, verb, change) for change in happened]
+    key = trail_keys().first
+    for row in rows:
+        row.at, row.key_id = at, key.key_id
+        row.digest = key.of_event(event_form(row.content()))
+    return Event.objects.bulk_create(rows)
+
+
+def _event(actor: Actor, verb: str, change: Change) -> Event:
     trace = current_trace()
-    return Event.objects.bulk_create(
-        Event(
-            verb=verb,
-            user_id=actor.user_id,
-            actor_label=actor.label[:200],
-            door=actor.door,
-            workspace_id=_workspace_id(change.target),
-            project_id=_project_id(change.target),
-            target_type=change.target._meta.model_name or "",
-            target_id=str(change.target.pk or ""),
-            target_label=_label(change.target)[:200],
-            before=_masked(change.before),
-            after=_masked(change.after),
-            note=change.note,
-            reason=change.reason,
-            request_id=trace.request_id or trace.task_id,
-            address=trace.address,
-        )
-        for change in happened
+    return Event(
+        verb=verb,
+        user_id=actor.user_id,
+        actor_label=actor.label[:200],
+        door=str(actor.door),
+        workspace_id=_workspace_id(change.target),
+        project_id=_project_id(change.target),
+        target_type=change.target._meta.model_name or "",
+        target_id=str(change.target.pk or ""),
+        target_label=_label(change.target)[:200],
+        before=_masked(change.before),
+        after=_masked(change.after),
+        note=str(change.note),
+        reason=str(change.reason),
+        request_id=trace.request_id or trace.task_id,
+        address=trace.address,
     )
 
 
@@ -113,6 +123,8 @@ def _label(target: models.Model) -> str:
 
 
 def _masked(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+    shown = {
         key: ("set" if value else "not set") if isinstance(value, Sealed) else value for key, value in values.items()
     }
+    found: dict[str, Any] = plain(shown)  # the digest is of what a database gives back
+    return found

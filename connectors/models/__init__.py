@@ -22,6 +22,7 @@ from .saved_view import SavedView
 from .sign_in import GroupMapping, Invitation, SignInProvider
 from .sync_run import SyncRun, SyncStep
 from .token import Token, TokenRefresh
+from .trail import TrailCheck, TrailSegment, TrailStream
 from .workspace import Workspace
 
 __all__ = [
@@ -67,5 +68,8 @@ __all__ = [
     "SyncStep",
     "Token",
     "TokenRefresh",
+    "TrailCheck",
+    "TrailSegment",
+    "TrailStream",
     "Workspace",
 ]

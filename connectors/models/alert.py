@@ -54,6 +54,7 @@ class Incident(models.Model):
         EXCEPTION = "exception", _("Policy exception ends")
         REPOSITORY = "repository", _("Repository failing")
         CONFLICT = "conflict", _("Conflict with a repository")
+        TRAIL = "trail", _("Trail not as it was written")
 
     key = models.CharField(max_length=200)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
