@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.db.models import ManyToManyField, QuerySet
+from django.db.models import ManyToManyField, Q, QuerySet
 from django.forms import ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
@@ -16,17 +16,25 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from connectors.admin import cells
 from connectors.admin.alert_route_form import AlertRouteForm
-from connectors.admin.base import KeysFirst, OverviewMixin, PortalAdmin, ReadOnlyAdmin, actor_of
+from connectors.admin.base import (
+    ForgivingAutocompletes,
+    KeysFirst,
+    OverviewMixin,
+    PortalAdmin,
+    ReadOnlyAdmin,
+    actor_of,
+)
 from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.pages.alert_route import secret_page
 from connectors.flows.alert_routes import delete_route, save_route
 from connectors.flows.alert_words import advice_of, way_of
 from connectors.models import AlertDelivery, AlertRoute, Incident, Severity
-from connectors.models.visibility import VisibleQuerySet
+from connectors.models.visibility import VisibleQuerySet, may_everywhere
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
 
+CHANGE_ROUTE = "change_alertroute"
 MAX_DELIVERIES = 50
 """How many of its newest messages a route's page lists."""
 
@@ -87,7 +95,9 @@ class IncidentAdmin(OverviewMixin, ReadOnlyAdmin):
         return []  # the page is the overview
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {**(extra_context or {}), "has_route": AlertRoute.objects.in_use().exists()}
+        # Routes for everything tell of these incidents too, though not everybody may see them.
+        telling = AlertRoute.objects.visible_to(request.user) | AlertRoute.objects.filter(is_local=False)
+        context = {**(extra_context or {}), "has_route": telling.in_use().exists()}
         return super().changelist_view(request, context)
 
     def overview_of(self, request: HttpRequest, row: Incident | None) -> dict[str, Any]:
@@ -169,12 +179,19 @@ class AlertRouteAdmin(OverviewMixin, PortalAdmin):
     def formfield_for_manytomany(
         self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> ModelMultipleChoiceField[Any] | None:
-        """Only rows that this person may see can be chosen, by a forged POST neither."""
+        """Only places where this person may have routes can be chosen, by a forged POST neither."""
         rows = db_field.remote_field.model._default_manager.all()
         if isinstance(rows, VisibleQuerySet):
-            kwargs["queryset"] = rows.visible_to(request.user)
+            kwargs["queryset"] = rows.visible_to(request.user).permitted(request.user, CHANGE_ROUTE)
+            kwargs.setdefault("widget", ForgivingAutocompletes(db_field, self.admin_site, CHANGE_ROUTE))
         field: ModelMultipleChoiceField[Any] | None = super().formfield_for_manytomany(db_field, request, **kwargs)
         return field
+
+    def get_form(self, request: HttpRequest, obj: AlertRoute | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """Whoever may not see everything must say of which places the route hears."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.must_name_places = not may_everywhere(request.user, CHANGE_ROUTE)
+        return form
 
     def overview_of(self, request: HttpRequest, row: AlertRoute | None) -> dict[str, Any]:
         return route_overview(row, request) if row is not None else {}
@@ -256,7 +273,8 @@ def places_of(row: AlertRoute) -> tuple[str, str]:
     """Which workspaces and projects, and which environments, in words."""
     names = [str(place) for places in (row.workspaces.all(), row.projects.all()) for place in places]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return shown or "Everywhere", ", ".join(row.environments)
+    nothing = "Its places are gone" if row.is_local else "Everywhere"
+    return shown or nothing, ", ".join(row.environments)
 
 
 def route_badge(row: AlertRoute) -> SafeString:
@@ -281,12 +299,15 @@ def incident_overview(row: Incident, request: HttpRequest) -> dict[str, Any]:
         "advice": advice_of(row),
         "way": way_of(row),
         "deliveries": [_line(delivery) for delivery in sent.order_by("created_at", "pk")],
+        "sees_every_route": may_everywhere(request.user, "view_alertroute"),
     }
 
 
 def route_overview(row: AlertRoute, request: HttpRequest) -> dict[str, Any]:
     """What stands above a route's form, in a fixed number of queries."""
-    rows = AlertDelivery.objects.visible_to(request.user).filter(route=row).select_related("incident")
+    # A route that was for everything once has told of what its people today may not see.
+    told = Q(incident=None) | Q(incident__in=Incident.objects.visible_to(request.user).order_by().values("pk"))
+    rows = AlertDelivery.objects.visible_to(request.user).filter(told, route=row).select_related("incident")
     return {
         "alert_route": row,
         "route_badge": route_badge(row),

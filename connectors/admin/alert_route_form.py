@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -65,6 +65,8 @@ class AlertRouteForm(NoticesChanges):
     """What a person says of a route. The signing secret is made by the portal and stands in no form."""
 
     watched = ["name", "is_enabled", "channel", "emails", "url_host", "kinds", "min_severity", "environments"]
+    must_name_places: ClassVar[bool] = False
+    """Whether this person may have routes only of places that they name."""
 
     emails = EmailsField(
         label=_("E-mail addresses"),
@@ -149,6 +151,9 @@ class AlertRouteForm(NoticesChanges):
         is_webhook = cleaned.get("channel") == AlertRoute.Channel.WEBHOOK
         if is_webhook and cleaned.get("address") == "" and not self.instance.url:
             self.add_error("address", _("Enter where the webhook is sent."))
+        named = cleaned.get("workspaces") or cleaned.get("projects")
+        if self.must_name_places and not named and not {"workspaces", "projects"} & set(self.errors):
+            self.add_error("workspaces", _("Choose a workspace or a project: you may not have alerts of all of them."))
         self._check_quiet(cleaned)
         return cleaned
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite, ShowFacets
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
@@ -64,6 +64,22 @@ class ForgivingAutocomplete(AutocompleteSelect):
 
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
         key = self.field.target_field
+        return super().optgroups(name, [text for text in value if _could_be(key, text)], attr)
+
+
+class ForgivingAutocompletes(AutocompleteSelectMultiple):
+    """The same for a choice of many rows; `needs` as above."""
+
+    def __init__(self, field: Any, admin_site: AdminSite, needs: str = "", **kwargs: Any) -> None:
+        self.needs = needs
+        super().__init__(field, admin_site, **kwargs)
+
+    def get_url(self) -> str:
+        address = str(super().get_url())
+        return f"{address}?{urlencode({CHOSEN_WITH: self.needs})}" if self.needs else address
+
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
+        key = self.field.remote_field.model._meta.pk
         return super().optgroups(name, [text for text in value if _could_be(key, text)], attr)
 
 

@@ -62,6 +62,7 @@ def save_route(
         secret = SecretStr(new_secret())
         route.secret = Sealed.of(secret.get_secret_value())
     route.failures, route.last_error, route.is_failing = 0, "", False
+    route.is_local = bool(workspaces or projects)
     route.save()
     route.workspaces.set(workspaces)
     route.projects.set(projects)

@@ -29,7 +29,8 @@ class Concern(Protocol):
 class Wish:
     """What one route wants to hear of; empty conditions hold always.
 
-    An incident without a project concerns all projects of its workspace, and one without a workspace all workspaces.
+    A route that names places hears of what is there, and of what its projects suffer from though it is not theirs
+    alone: their workspace's credential, an OAuth client. Whoever may run such a route may see these incidents too.
     """
 
     route: AlertRoute
@@ -49,13 +50,14 @@ class Wish:
         return self._is_here(item)
 
     def _is_here(self, item: Concern) -> bool:
-        if item.workspace_id is None or not (self.workspaces or self.projects):
+        is_local = self.route.is_local or self.workspaces or self.projects
+        if not is_local or (item.workspace_id is not None and item.workspace_id in self.workspaces):
             return True
-        if item.workspace_id in self.workspaces:
-            return True
-        if item.project_id is None:
-            return item.workspace_id in self.projects.values()
-        return item.project_id in self.projects
+        if item.project_id is not None:
+            return item.project_id in self.projects
+        if item.kind not in Incident.FELT_BY_PROJECTS:
+            return False
+        return item.workspace_id is None or item.workspace_id in self.projects.values()
 
 
 def wishes(routes: Iterable[AlertRoute] | None = None) -> list[Wish]:

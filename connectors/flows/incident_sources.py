@@ -279,14 +279,8 @@ def credentials(names: Names, now: dt.datetime) -> Iterator[Wrong]:
     """Workspaces whose credential Base44 refuses."""
     rows = Workspace.objects.filter(credential_state=Workspace.CredentialState.REFUSED).order_by()
     for pk, name in rows.values_list("pk", "name"):
-        yield Wrong(
-            f"{Kind.CREDENTIAL}:{pk}",
-            Kind.CREDENTIAL,
-            Severity.CRITICAL,
-            f"Base44 refuses the credential of {name}",
-            "None of the workspace's projects can be read or changed.",
-            Place(pk),
-        )
+        title, text = f"Base44 refuses the credential of {name}", "None of its projects can be read or changed."
+        yield Wrong(f"{Kind.CREDENTIAL}:{pk}", Kind.CREDENTIAL, Severity.CRITICAL, title, text, Place(pk))
 
 
 def syncs(names: Names, now: dt.datetime) -> Iterator[Wrong]:
@@ -350,10 +344,11 @@ def exceptions(names: Names, now: dt.datetime) -> Iterator[Wrong]:
 def repositories(names: Names, now: dt.datetime) -> Iterator[Wrong]:
     """Repositories in use that cannot be read or written to."""
     failing = Repository.objects.in_use().filter(state=Repository.State.FAILING).order_by()
-    for pk, name, problem in failing.values_list("pk", "name", "problem"):
-        yield Wrong(
-            f"{Kind.REPOSITORY}:{pk}", Kind.REPOSITORY, Severity.WARNING, f"Repository failing: {name}", problem
-        )
+    rows = list(failing.values_list("pk", "name", "problem"))
+    homes = failing.homes() if rows else {}
+    for pk, name, problem in rows:
+        key, title = f"{Kind.REPOSITORY}:{pk}", f"Repository failing: {name}"
+        yield Wrong(key, Kind.REPOSITORY, Severity.WARNING, title, problem, Place(homes.get(pk)))
 
 
 def exports(names: Names, now: dt.datetime) -> Iterator[Wrong]:
@@ -361,9 +356,11 @@ def exports(names: Names, now: dt.datetime) -> Iterator[Wrong]:
     runs = RepositoryRun.objects.filter(repository=OuterRef("pk"), kind=RepositoryRun.Kind.EXPORT).order_by("-pk")
     last = Repository.objects.in_use().annotate(last_export=Subquery(runs.values("pk")[:1])).values("last_export")
     failed = RepositoryRun.objects.filter(pk__in=last, state=RepositoryRun.State.FAILED).order_by()
-    for pk, name, message in failed.values_list("repository_id", "repository__name", "message"):
-        title = f"Export failed: {name}"
-        yield Wrong(f"{Kind.REPOSITORY}:export:{pk}", Kind.REPOSITORY, Severity.WARNING, title, message)
+    rows = list(failed.values_list("repository_id", "repository__name", "message"))
+    homes = Repository.objects.filter(pk__in=[pk for pk, *_ in rows]).homes() if rows else {}
+    for pk, name, message in rows:
+        key, title = f"{Kind.REPOSITORY}:export:{pk}", f"Export failed: {name}"
+        yield Wrong(key, Kind.REPOSITORY, Severity.WARNING, title, message, Place(homes.get(pk)))
 
 
 def conflicts(names: Names, now: dt.datetime) -> Iterator[Wrong]:

@@ -17,7 +17,7 @@ from connectors.core.roles import Reach
 from .connector import Connector
 from .fields import SealedField
 from .project import Project
-from .visibility import VisibleQuerySet, projects_within
+from .visibility import VisibleQuerySet, either, projects_within, workspaces_around
 from .workspace import Workspace
 
 
@@ -29,6 +29,16 @@ class Severity(models.IntegerChoices):
 
 class IncidentQuerySet(VisibleQuerySet["Incident"]):
     workspace_path = "workspace"
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """Whoever may see a project may see what its whole workspace, or every workspace, suffers from."""
+        found = [super().at_place(reach, viewing=viewing)]
+        if viewing:
+            shared = Q(project=None, kind__in=Incident.FELT_BY_PROJECTS)
+            around = Q(workspace__in=workspaces_around(reach)) if reach.projects else Q(pk__in=[])
+            # Of what is over nobody knows whether its workspace was deleted, and it was none of theirs.
+            found.append(shared & (around | Q(workspace=None, closed_at=None)))
+        return either(found)
 
     def open(self) -> IncidentQuerySet:
         return self.filter(closed_at=None)
@@ -55,6 +65,9 @@ class Incident(models.Model):
         REPOSITORY = "repository", _("Repository failing")
         CONFLICT = "conflict", _("Conflict with a repository")
         TRAIL = "trail", _("Trail not as it was written")
+
+    FELT_BY_PROJECTS = (Kind.CREDENTIAL, Kind.CLIENT)
+    """Kinds which concern a whole workspace, or all of them, and from which each project there suffers."""
 
     key = models.CharField(max_length=200)
     kind = models.CharField(_("kind"), max_length=12, choices=Kind.choices)
@@ -139,6 +152,10 @@ class AlertRoute(models.Model):
     min_severity = models.SmallIntegerField(_("severity from"), choices=Severity.choices, default=Severity.WARNING)
     workspaces = models.ManyToManyField(Workspace, blank=True, related_name="+", verbose_name=_("workspaces"))
     projects = models.ManyToManyField(Project, blank=True, related_name="+", verbose_name=_("projects"))
+    # Kept beside the places: were the last of them deleted, the route would otherwise hear of everything.
+    is_local = models.BooleanField(
+        default=False, editable=False, help_text=_("It names places, and hears of no others.")
+    )
     environments = models.JSONField(_("environments"), default=list, blank=True)
     quiet_from = models.TimeField(_("quiet from"), null=True, blank=True)
     quiet_until = models.TimeField(_("quiet until"), null=True, blank=True)

@@ -55,6 +55,15 @@ class RepositoryQuerySet(VisibleQuerySet["Repository"]):
         due = Q(next_export_at=None) | Q(next_export_at__lte=now)
         return self.in_use().filter(due, export_when=Repository.ExportWhen.SCHEDULED)
 
+    def homes(self) -> dict[int, int | None]:
+        """By key, the workspace in which each is: its own, else the one of all its projects; None where they differ."""
+        own = dict(self.order_by().values_list("pk", "workspace_id"))
+        shared: dict[int, set[int]] = {}
+        rows = Placement.objects.filter(repository__in=[pk for pk, workspace in own.items() if workspace is None])
+        for pk, workspace in rows.order_by().values_list("repository_id", "project__workspace_id").distinct():
+            shared.setdefault(pk, set()).add(workspace)
+        return own | {pk: next(iter(found)) for pk, found in shared.items() if len(found) == 1}
+
 
 class Repository(models.Model):
     """One row is one branch of one git repository, with the connector files of one project or of many.

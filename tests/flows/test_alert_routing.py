@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from connectors.flows.alert_routes import save_route
 from connectors.flows.alert_routing import tell_opened, wishes
 from connectors.models import AlertDelivery, AlertRoute, Incident, Project, Severity, Workspace
-from tests.factories import make_incident, make_project, make_route, make_workspace
+from tests.factories import SHELL, make_incident, make_project, make_route, make_workspace
 
 
 def reaches(route: AlertRoute, incident: Incident) -> bool:
@@ -57,12 +58,41 @@ def test_a_route_for_a_project_or_a_workspace_hears_of_both(shop: Project) -> No
     assert [reaches(route, of(project)) for project in (shop, other, third)] == [True, False, True]
 
 
-def test_what_concerns_a_whole_workspace_concerns_its_projects(shop: Project) -> None:
+@pytest.mark.parametrize("kind", ["credential", "client"])
+def test_a_route_for_a_project_hears_of_what_its_workspace_suffers_from(kind: str, shop: Project) -> None:
     route = make_route(environments=["production"])
     route.projects.add(shop)
-    assert reaches(route, of(workspace=shop.workspace))
-    assert not reaches(route, of(workspace=make_workspace()))
-    assert reaches(route, of())  # an OAuth client for every workspace
+    assert reaches(route, of(workspace=shop.workspace, kind=kind))
+    assert not reaches(route, of(workspace=make_workspace(), kind=kind))
+
+
+def test_a_route_for_a_project_hears_of_an_oauth_client_for_every_workspace(shop: Project) -> None:
+    route = make_route()
+    route.projects.add(shop)
+    assert reaches(route, of(kind="client"))
+
+
+@pytest.mark.parametrize("kind", ["repository", "review"])
+def test_a_route_for_a_project_hears_of_nothing_that_may_be_others_alone(kind: str, shop: Project) -> None:
+    route = make_route()
+    route.projects.add(shop)
+    assert not reaches(route, of(workspace=shop.workspace, kind=kind))
+    assert not reaches(route, of(kind=kind))
+
+
+def test_a_route_for_a_workspace_hears_of_its_repositories_and_of_no_others(shop: Project) -> None:
+    route = make_route()
+    route.workspaces.add(shop.workspace)
+    assert reaches(route, of(workspace=shop.workspace, kind="repository"))
+    assert not reaches(route, of(kind="repository"))
+
+
+def test_a_route_whose_last_place_is_deleted_does_not_begin_to_hear_of_everything(shop: Project) -> None:
+    route = make_route()
+    save_route(route, SHELL, projects=[shop])
+    other = make_project()
+    shop.delete()
+    assert not reaches(route, of(other))
 
 
 def test_a_route_that_is_off_gets_nothing(shop: Project) -> None:

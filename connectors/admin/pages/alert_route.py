@@ -32,7 +32,7 @@ def test(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
     row = visible(model_admin, request, AlertRoute.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_ROUTE)
+    require(request, CHANGE_ROUTE, row)
     outcome = try_route(row, actor_of(request))
     if outcome.ok:
         messages.success(request, f"The test was sent. {outcome.said}")
@@ -46,7 +46,7 @@ def secret(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
     row = visible(model_admin, request, AlertRoute.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_ROUTE)
+    require(request, CHANGE_ROUTE, row)
     try:
         made = replace_secret(row, actor_of(request), timezone.now())
     except PortalError as error:
