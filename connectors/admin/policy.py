@@ -22,10 +22,11 @@ from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.pages.policy_exception import may_withdraw
 from connectors.admin.policy_form import PolicyExceptionForm, PolicyRuleForm
 from connectors.core import policy_words
-from connectors.flows.policy_exceptions import request_exception, why_not_decide
+from connectors.flows.policy_exceptions import CHANGE_RULE, request_exception, why_not_decide
 from connectors.flows.policy_rules import delete_rule, save_rule
 from connectors.flows.policy_uses import rule_of
 from connectors.models import PolicyException, PolicyFinding, PolicyRule
+from connectors.models.visibility import may, may_everywhere
 from connectors.tasks import start_policy_recheck
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class PolicyRuleAdmin(OverviewMixin, PortalAdmin):
         counts = found.order_by().values("rule").annotate(n=Count("pk")).values("n")
         rows: QuerySet[PolicyRule] = super().get_queryset(request)
         return rows.annotate(finding_count=Coalesce(Subquery(counts, output_field=IntegerField()), 0))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A policy holds for every project, so only those add one who may do so everywhere."""
+        return may_everywhere(request.user, "add_policyrule")
 
     def overview_of(self, request: HttpRequest, row: PolicyRule | None) -> dict[str, Any]:
         return rule_overview(row, request) if row is not None else {}
@@ -147,6 +152,7 @@ class PolicyExceptionAdmin(OverviewMixin, PortalAdmin):
     search_help_text = _("Search by policy, project, scope, owner or reason")
     ordering = ["-id"]
     autocomplete_fields = ["rule", "project"]
+    choices_need = {"project": "add_policyexception"}
     change_form_outer_before_template = "connectors/policy/exception.html"
     empty_icon = "rule"
     empty_title = _("No exceptions")
@@ -248,6 +254,7 @@ def rule_overview(row: PolicyRule, request: HttpRequest) -> dict[str, Any]:
         ),
         "exceptions": [(one, exception_badge(one)) for one in exceptions.order_by("-id")[: MAX_SHOWN + 1]],
         "max_shown": MAX_SHOWN,
+        "may_switch": may(request.user, CHANGE_RULE, row),
     }
 
 

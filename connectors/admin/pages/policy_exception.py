@@ -15,6 +15,7 @@ from connectors.admin.pages.frame import actor_of, route, visible
 from connectors.core.errors import PortalError
 from connectors.flows.policy_exceptions import CHANGE_RULE, DECIDE, decide_exception, withdraw_exception
 from connectors.models import PolicyException
+from connectors.models.visibility import may
 
 State = PolicyException.State
 
@@ -32,7 +33,7 @@ def decide(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
     row = _row(model_admin, request, object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    if not (request.user.has_perm(DECIDE) or request.user.has_perm(CHANGE_RULE)):
+    if not _may_decide(row, request):
         raise PermissionDenied
     grant, note = request.POST.get("decision") == "grant", request.POST.get("note", "")
     text = "Granted: the change can be made now." if grant else "Declined."
@@ -63,7 +64,12 @@ def may_withdraw(row: PolicyException, request: HttpRequest) -> bool:
         return False
     if request.user.pk in (row.requested_by_id, row.owner_id):
         return True
-    return request.user.has_perm(DECIDE) or request.user.has_perm(CHANGE_RULE)
+    return _may_decide(row, request)
+
+
+def _may_decide(row: PolicyException, request: HttpRequest) -> bool:
+    """Whoever decides on exceptions in this project, or changes the policies of the whole portal."""
+    return may(request.user, DECIDE, row.project) or may(request.user, CHANGE_RULE, row.rule)
 
 
 def _row(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> PolicyException:

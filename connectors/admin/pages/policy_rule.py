@@ -16,6 +16,7 @@ from connectors.core.policy import Judged
 from connectors.flows.policy_exceptions import CHANGE_RULE
 from connectors.flows.policy_rules import rehearse, switch_rule
 from connectors.models import IntegrationType, PolicyException, PolicyRule, Project
+from connectors.models.visibility import may
 from connectors.tasks import start_policy_recheck
 
 MAX_PROJECTS = 100
@@ -42,14 +43,18 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def rehearsal_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """What the policy finds in the projects that this person may see, as the ledger has them now."""
     row = visible(model_admin, request, PolicyRule.objects.all(), object_id)
-    found = rehearse(row, Project.objects.visible_to(request.user), show=MAX_PROJECTS)
+    # It tells what the ledger has of a project, which not everybody knows who may see the project itself.
+    projects = Project.objects.permitted(request.user, "view_policyrule").permitted(request.user, "view_ledgerentry")
+    found = rehearse(row, projects, show=MAX_PROJECTS)
     judged = [one for _, its in found.by_project for one in its]
     names = dict(
         IntegrationType.objects.filter(slug__in={one.finding.type for one in judged}).values_list(
             "slug", "display_name"
         )
     )
-    exceptions = PolicyException.objects.in_bulk([one.exemption.key for one in judged if one.exemption])
+    exceptions = PolicyException.objects.visible_to(request.user).in_bulk(
+        [one.exemption.key for one in judged if one.exemption]
+    )
     return draw(
         model_admin,
         request,
@@ -61,7 +66,7 @@ def rehearsal_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id
         found=found,
         hidden=found.projects - len(found.by_project),
         rows=[(project, [_line(one, names, exceptions) for one in its]) for project, its in found.by_project],
-        may_switch=request.user.has_perm(CHANGE_RULE),
+        may_switch=may(request.user, CHANGE_RULE, row),
     )
 
 
@@ -70,7 +75,7 @@ def switch(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
     row = visible(model_admin, request, PolicyRule.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_RULE)
+    require(request, CHANGE_RULE, row)
     on = request.POST.get("on") == "1"
     if switch_rule(row, actor_of(request), on=on):
         messages.success(request, f"“{row}” is {'in force' if on else 'off'} now.")
