@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from connectors.core.net import Allowed
 from portal import checks, secret_files
 from portal.environment import Environment
+from portal.limit_numbers import numbers_from as rate_limit_numbers
 from portal.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,12 +111,15 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
+    "allauth.mfa",
+    "allauth.usersessions",
     "csp",
     "django_htmx",
 ]
 MIDDLEWARE = [
     "portal.trace_middleware.TraceMiddleware",
     "portal.health.HealthMiddleware",
+    "portal.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -124,12 +128,15 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.rate_limits.RateLimitMiddleware",
     # A new view is closed until it says otherwise (`login_not_required`).
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "portal.denied.DeniedMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.sign_in.second_factor.SecondFactorMiddleware",
+    "portal.sign_in.sessions.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -225,6 +232,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
+    # Expires, for a queue that stands still must not fill up with it.
+    "beat": {"task": "connectors.tasks.beat", "schedule": 15.0, "options": {"expires": 60.0}},
     # Often, because each time it takes only the projects that are due: that spreads a fleet over the interval.
     "sync-due-projects": {"task": "connectors.tasks.sync_due_projects", "schedule": min(15.0, float(SYNC_INTERVAL))},
     "sweep": {"task": "connectors.tasks.sweep", "schedule": 30.0},
@@ -273,11 +282,33 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
-# Connectors are authorised through allauth's provider classes, which are taken by path: none is installed as an
-# application, so no provider has a login address, and allauth's own tables for clients and tokens stay empty.
-SOCIALACCOUNT_ADAPTER = "connectors.oauth.adapter.SocialAccountAdapter"
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+# Connectors are authorised through allauth's provider classes, and so are logins at a SignInProvider. All are taken by
+# path: none is an installed application, so none has an address of its own, and the tables for clients and tokens stay
+# empty.
+SOCIALACCOUNT_ADAPTER = "portal.sign_in.adapter.SocialAccountAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SIGN_IN_ALLOWED_PRIVATE_HOSTS: list[str] = env.list("SIGN_IN_ALLOWED_PRIVATE_HOSTS", default=[])
+try:
+    Allowed.of(SIGN_IN_ALLOWED_PRIVATE_HOSTS)
+except ValueError:
+    raise ImproperlyConfigured(
+        "SIGN_IN_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as idp.corp,10.1.0.0/16"
+    ) from None
+MFA_ADAPTER = "portal.sign_in.second_factor.MFAAdapter"
+MFA_REQUIRED = env.bool("MFA_REQUIRED", default=not (DEBUG or TESTING))
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # accounts come from administrators and invitations, never from a visitor
+SESSION_COOKIE_AGE = env.int("SESSION_COOKIE_AGE", default=43_200)
+if SESSION_COOKIE_AGE < 600:
+    raise ImproperlyConfigured("SESSION_COOKIE_AGE must be a number of seconds, at least 600")
+# Counted for all processes together (portal/rate_limits.py); None limits nobody.
+RATE_LIMITS = rate_limit_numbers(env.list("RATE_LIMITS", default=["off"] if TESTING else ["on"]))
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": "10/m/ip,5/300s/key"} if RATE_LIMITS else False
 
 # --- HTTPS ------------------------------------------------------------------------------------------------------
 # Without DEBUG everything is on; HTTPS=off is for a portal that only a private network reaches.
@@ -287,6 +318,8 @@ SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if HTTPS
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=HTTPS)
 SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=HTTPS)
 SESSION_COOKIE_SECURE = HTTPS
+# Over HTTP browsers give passkeys to localhost alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
@@ -355,6 +388,12 @@ if EMAIL_CONFIGURED:
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="portal@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 INVITATION_DOMAINS: list[str] = env.list("INVITATION_DOMAINS", default=[])
+
+# --- Watching the portal ----------------------------------------------------------------------------------------
+METRICS_TOKEN = checks.require_metrics_token(env.str("METRICS_TOKEN", default=""))
+WORKER_SILENT_AFTER = env.int("WORKER_SILENT_AFTER", default=60)
+SCHEDULER_LATE_AFTER = env.int("SCHEDULER_LATE_AFTER", default=120)
+TOKEN_LATE_AFTER = env.int("TOKEN_LATE_AFTER", default=900)
 
 # --- Logs -------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")

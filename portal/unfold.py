@@ -47,5 +47,11 @@ UNFOLD: dict[str, Any] = {
     },
     # portal.search answers the palette instead of Unfold's own view.
     "COMMAND": {"search_models": False, "show_history": False},
-    "ACCOUNT": {"navigation": [{"title": "Change password", "link": reverse_lazy("account_change_password")}]},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "Second factor", "link": reverse_lazy("mfa_index")},
+            {"title": "Sessions", "link": reverse_lazy("sign_in_sessions")},
+            {"title": "Change password", "link": reverse_lazy("account_change_password")},
+        ]
+    },
 }

@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-from allauth.account import urls as account_urls
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from allauth.account.views import logout as allauth_logout
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-from django.conf import settings
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
-from django.urls import URLPattern, include, path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from portal import search
 
 # Login goes through allauth alone: Django's own admin login would skip its rate limits and second factor.
 admin.autodiscover()
-for _model in (SocialAccount, SocialApp, SocialToken):  # their tables stay empty: see connectors/oauth/adapter.py
-    admin.site.unregister(_model)
+# allauth's own lists would show keys, and change rows without an event; flows and portal/sign_in keep these tables.
+for _model in (Authenticator, EmailAddress, SocialAccount, SocialApp, SocialToken, UserSession):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-
-_ACCOUNT_PAGES = {
-    "account_login",
-    "account_logout",
-    "account_inactive",
-    "account_signup",  # allauth's login page links to it by name; the adapter answers "closed"
-    "account_reauthenticate",
-    "account_change_password",
-    "account_set_password",
-}
-_RESET_PAGES = {
-    "account_reset_password",
-    "account_reset_password_done",
-    "account_reset_password_from_key",
-    "account_reset_password_from_key_done",
-}
-
-
-def account_patterns() -> list[URLPattern]:
-    """The pages of allauth that the portal uses; resets by e-mail only where e-mail can be sent."""
-    wanted = _ACCOUNT_PAGES | (_RESET_PAGES if settings.EMAIL_CONFIGURED else set())
-    return [pattern for pattern in account_urls.urlpatterns if pattern.name in wanted]
-
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     # Ahead of the admin's own addresses: takes the place of Unfold's search.
     path("admin/search/", admin.site.admin_view(search.palette)),
+    # Django's own pages for these know neither the record of logins nor the sessions that a new password ends.
+    path("admin/logout/", allauth_logout),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
+    path("admin/password_change/done/", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
-    path("accounts/", include(account_patterns())),
+    path("accounts/", include("portal.sign_in.urls")),
     path("api/", include("connectors.api.urls")),
     path("", include("connectors.oauth.urls")),
 ]
+
+handler429 = "portal.rate_limits.too_many"  # asked for by allauth, whose own limits are those of logins

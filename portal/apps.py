@@ -1,0 +1,15 @@
+"""The wiring as an application of Django's: what has to be connected once all applications are there."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    """Connects what allauth tells by signal alone."""
+
+    name = "portal"
+
+    def ready(self) -> None:
+        """Imports the receivers."""
+        from portal.sign_in import on_record  # noqa: F401
