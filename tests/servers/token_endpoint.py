@@ -62,6 +62,19 @@ class TokenServer:
         """How many refreshes were asked for."""
         return sum(form.get("grant_type") == "refresh_token" for form in self.forms)
 
+    def grant_of(self, refresh: str) -> str | None:
+        """The grant that this refresh token renews now, None when it does not."""
+        return self._live.get(refresh)
+
+    @property
+    def grants(self) -> set[str]:
+        """Those that have not ended."""
+        return set(self._live.values())
+
+    def rotations(self, grant: str) -> int:
+        """How many refresh tokens of this grant were used up."""
+        return sum(of == grant for of in self._spent.values())
+
     def answer(self, form: Form) -> Answer:
         """What the endpoint says to this form."""
         held = self.hold
