@@ -18,6 +18,7 @@ from connectors.core.webhooks import new_secret
 from connectors.flows.ledger import note
 from connectors.models import (
     AlertRoute,
+    ApprovalDemand,
     Connector,
     ConsentLink,
     Incident,
@@ -67,6 +68,13 @@ def make_membership(
     if user is not None:
         forget_grants(user)
     return made
+
+
+def make_demand(*subjects: str, workspace: Workspace | None = None, environment: str = "production") -> ApprovalDemand:
+    """These need another person's approval in the environment, of the workspace or of all; without any, a plan does."""
+    return ApprovalDemand.objects.create(
+        workspace=workspace, environment=environment, subjects=list(subjects or ["plan"])
+    )
 
 
 def make_workspace(name: str = "", **values: Any) -> Workspace:

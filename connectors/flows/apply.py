@@ -16,6 +16,8 @@ from connectors.core.base44.contract import SetScopesAnswer
 from connectors.core.base44.faults import ANSWER_LOST
 from connectors.core.errors import ApiError, PortalError, Refused
 from connectors.core.plan import Action, ActionKind, Plan
+from connectors.flows.approval_matters import plan_matter
+from connectors.flows.approvals import allow
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at, plan_against
@@ -39,7 +41,8 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     """A queued run that will carry out `plan`, removing only the types in `removals`.
 
     Raises Refused when there is nothing to do, when the policies stop all of it, or when an apply of this project is
-    under way. What a policy stops in part fails as its own step, so that the rest goes on.
+    under way; ApprovalNeeded where another person has to approve it first. What a policy stops in part fails as its
+    own step, so that the rest goes on.
     """
     unknown = set(removals) - {action.type for action in plan.destructive}
     if unknown:
@@ -50,6 +53,7 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     if all(is_stopped(action) for action in chosen):
         raise Refused(" ".join(action.problem for action in chosen))
     with transaction.atomic():
+        approved = allow([plan_matter(project, plan, removals)], actor)
         run = open_run(
             project,
             SyncRun.Kind.APPLY,
@@ -58,9 +62,9 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
             fingerprint=plan.fingerprint,
             removals=sorted(removals),
         )
-        record_event(
-            actor, "plan.applied", project, after={"run": run.pk, "counts": plan.counts, "removals": run.removals}
-        )
+        after = {"run": run.pk, "counts": plan.counts, "removals": run.removals}
+        after |= {"approval": approved[0].pk} if approved else {}
+        record_event(actor, "plan.applied", project, after=after)
     return run
 
 

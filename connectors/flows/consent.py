@@ -15,11 +15,13 @@ from connectors.core.errors import ApiError, Refused
 from connectors.core.specs import STRIPE
 from connectors.flows import ledger
 from connectors.flows.apply import refusal_in_words
+from connectors.flows.approvals import ApprovalNeeded, demanded
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at
 from connectors.flows.policies import refuse_broken
 from connectors.models import Connector
+from connectors.models.approval import Subject
 from connectors.models.connector import ConnectorQuerySet
 
 Consent = Connector.Consent
@@ -38,6 +40,23 @@ def refuse_undeclared(connector: Connector) -> None:
         raise Refused(f"The portal does not ask for {connector}, so there is nothing to authorise.")
 
 
+def refuse_unapproved(connector: Connector) -> None:
+    """Raises ApprovalNeeded for scopes and settings that no plan has set, where plans need another person's approval.
+
+    Asking for a link sets them at Base44: without this, it would be a way around the approval.
+    """
+    config = connector.last_set_config or {}
+    was_set = connector.last_set_scopes == connector.scopes and config == connector.connection_config
+    has_them = connector.registered_scopes is not None and set(connector.registered_scopes) == set(connector.scopes)
+    if was_set or (has_them and config == connector.connection_config):
+        return
+    if demanded(connector.project, Subject.PLAN):
+        raise ApprovalNeeded(
+            f"What the portal declares for {connector} was not applied yet, and applying a plan needs another person's "
+            "approval here. Ask for it on the page of the plan; authorise it when the plan is applied."
+        )
+
+
 def refuse_without_page(connector: Connector) -> None:
     """Raises Refused for the one type that Base44 has no consent page for."""
     if connector.integration_type_id == STRIPE:
@@ -48,10 +67,11 @@ def ask_consent(connector: Connector, client: Base44Client, actor: Actor) -> Sec
     """Base44's one-use link for this connector's declared scopes; None when it turned out connected already.
 
     The link is a credential: hand it to the person's browser, and keep it nowhere. Raises Refused when Base44
-    declines (another person's connection, say), PolicyRefused when a rule stops what Base44 does not have yet, and
-    ApiError when it cannot be asked.
+    declines (another person's connection, say), PolicyRefused when a rule stops what Base44 does not have yet,
+    ApprovalNeeded for what a plan has not set yet where plans need one, and ApiError when it cannot be asked.
     """
     refuse_undeclared(connector)
+    refuse_unapproved(connector)
     project = connector.project
     refuse_broken(project, connector.integration_type_id, connector.scopes, connector.registered_scopes)
     answer = client.set_scopes(

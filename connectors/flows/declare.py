@@ -12,11 +12,13 @@ from connectors.core.actor import Actor
 from connectors.core.errors import Refused
 from connectors.core.scopes import tidy
 from connectors.flows import ledger
+from connectors.flows.approval_matters import ending_matters
+from connectors.flows.approvals import allow
 from connectors.flows.catalogue import ensure_types
 from connectors.flows.compare import RECOMPUTED, recompute, rules_of
 from connectors.flows.events import changes, record_event, record_lost_tokens
 from connectors.flows.policies import refuse_broken
-from connectors.models import Connector, Project
+from connectors.models import Connector, Project, Token
 
 DECLARED_FIELDS = ["is_declared", "scopes", "connection_config"]
 
@@ -53,13 +55,15 @@ def declare(
 def undeclare(connector: Connector, actor: Actor) -> bool:
     """The portal no longer asks for it. True when the row went; False when Base44 still has it.
 
-    What Base44 has stays in sight with `is_declared` False, and the next plan proposes to remove it there.
+    What Base44 has stays in sight with `is_declared` False, and the next plan proposes to remove it there. Raises
+    ApprovalNeeded when a live token would go with the row, and another person has to approve that.
     """
     row = _locked(connector.project, connector.integration_type_id)
     if row is None:
         return True
     before = _declared(row)
     if row.registered_scopes is None:
+        allow(ending_matters(Token.objects.filter(connector=row).alive().with_names(), "forget"), actor)
         record_event(actor, "connector.undeclared", row, before=before)
         record_lost_tokens(actor, Connector.objects.filter(pk=row.pk))
         ledger.note_gone([row.pk], actor, "connector.undeclared")

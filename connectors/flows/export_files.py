@@ -18,12 +18,15 @@ from connectors.core.config_files import (
     write_changes,
     zip_changes,
 )
-from connectors.core.errors import ConfigFileError
+from connectors.core.errors import ConfigFileError, Refused
 from connectors.core.lock_file import LockFile, lock_folder, plan_lock, read_lock
 from connectors.core.specs import ConnectorSpec
+from connectors.flows.approval_matters import files_matter
+from connectors.flows.approvals import ApprovalNeeded, allow, demanding
 from connectors.flows.events import record_event
 from connectors.flows.lock_file import locks_of
 from connectors.models import Connector, Project
+from connectors.models.approval import Subject
 from connectors.models.project import DEFAULT_CONNECTORS_DIR
 
 CHUNK = 200
@@ -84,11 +87,12 @@ def export_to_directory(
 
     With `check` nothing is written. `prune` removes files of types that are no longer declared. A lock file beside the
     directory is brought up to date; with `lock` there will be one.
-    Raises ConfigFileError when the directory cannot be read or written; then it is as it was.
+    Raises ConfigFileError when the directory cannot be read or written, and ApprovalNeeded where another person has to
+    approve it first; then it is as it was.
     """
     (declared,) = declared_by([project])
-    locks = _Locks([project], wanted=lock)
-    result = _export(declared, connectors_directory(target), locks, prune=prune, check=check)
+    how = _How.of([project], actor, prune=prune, check=check, lock=lock)
+    result = _export(declared, connectors_directory(target), how)
     if result.differs and not check:
         _record(result, actor)
     return result
@@ -106,12 +110,13 @@ def export_all(
     """Writes each project's files to `root/<slug>/base44/connectors/`, one result per project as it is done.
 
     Where `root/<slug>` has a config file of its own, that one says where the connectors lie. A project whose directory
-    is broken comes with a `problem`; the others go on. `prune`, `check` and `lock` as in `export_to_directory`.
+    is broken, or whose export waits for approval, comes with a `problem`; the others go on. `prune`, `check` and `lock`
+    as in `export_to_directory`.
     """
     chosen = list(projects)
-    locks = _Locks(chosen, wanted=lock)
+    how = _How.of(chosen, actor, prune=prune, check=check, lock=lock)
     for declared in declared_by(chosen):
-        result = _export_to_tree(declared, root, locks, prune=prune, check=check)
+        result = _export_to_tree(declared, root, how)
         if result.differs and not check:
             _record(result, actor)
         yield result
@@ -144,8 +149,12 @@ def zip_results(results: Iterable[ExportResult]) -> bytes:
 
 
 @transaction.atomic
-def record_zip(results: Iterable[ExportResult], actor: Actor) -> None:
-    """Puts on record that the projects' files were handed out in an archive."""
+def record_zip(results: Sequence[ExportResult], actor: Actor) -> None:
+    """Puts on record that the projects' files are handed out in an archive: call it before they are.
+
+    Raises ApprovalNeeded, for all of them, where another person has to approve one first.
+    """
+    allow((files_matter(result.project, result.changes) for result in results), actor)
     for result in results:
         record_event(
             actor, "project.exported", result.project, after={"zip": [change.path for change in result.changes]}
@@ -157,6 +166,18 @@ def export_zip(projects: Sequence[Project], actor: Actor) -> bytes:
     results = plan_zip(projects)
     record_zip(results, actor)
     return zip_results(results)
+
+
+def hand_out_file(project: Project, name: str, actor: Actor) -> bytes:
+    """One file of the project's archive, on record. Raises Refused where there is none, or the whole needs approval."""
+    if demanding([project], Subject.EXPORT):
+        raise Refused("Here an export needs another person's approval: download all files together as a zip.")
+    (result,) = plan_zip([project])
+    found = next((change for change in result.changes if change.path == name), None)
+    if found is None or found.after is None:
+        raise Refused("There is no such file any more.")
+    record_event(actor, "project.exported", project, after={"file": found.path})
+    return found.after
 
 
 def declared_by(projects: Iterable[Project]) -> Iterator[Declared]:
@@ -228,18 +249,36 @@ class _Locks:
         return plan_lock(before, self._found[project.pk])
 
 
-def _export_to_tree(declared: Declared, root: Path, locks: _Locks, *, prune: bool, check: bool) -> ExportResult:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How an export goes about all of its projects. `watched` are the ids of those that need approval."""
+
+    actor: Actor
+    locks: _Locks
+    watched: set[int]
+    prune: bool
+    check: bool
+
+    @classmethod
+    def of(cls, projects: Sequence[Project], actor: Actor, *, prune: bool, check: bool, lock: bool) -> _How:
+        watched = set() if check else demanding(projects, Subject.EXPORT)
+        return cls(actor, _Locks(projects, wanted=lock), watched, prune, check)
+
+
+def _export_to_tree(declared: Declared, root: Path, how: _How) -> ExportResult:
     place = root / declared.project.slug
     try:
-        return _export(declared, connectors_directory(place, DEFAULT_CONNECTORS_DIR), locks, prune=prune, check=check)
-    except ConfigFileError as error:
+        return _export(declared, connectors_directory(place, DEFAULT_CONNECTORS_DIR), how)
+    except (ConfigFileError, ApprovalNeeded) as error:
         return ExportResult(declared.project, place, problem=str(error))
 
 
-def _export(declared: Declared, directory: Path, locks: _Locks, *, prune: bool, check: bool) -> ExportResult:
-    changes = plan_export(declared.specs, read_directory(directory), declared.sources, prune=prune)
-    lock = locks.plan(declared.project, directory)
-    if not check:
+def _export(declared: Declared, directory: Path, how: _How) -> ExportResult:
+    changes = plan_export(declared.specs, read_directory(directory), declared.sources, prune=how.prune)
+    lock = how.locks.plan(declared.project, directory)
+    if not how.check:
+        if declared.project.pk in how.watched and any(change.kind in WRITTEN for change in changes):
+            allow([files_matter(declared.project, changes)], how.actor)
         write_changes(lock_folder(directory), [lock] if lock else [])
         write_changes(directory, changes)
     return ExportResult(declared.project, directory, changes, lock=lock)

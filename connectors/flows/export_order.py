@@ -22,7 +22,8 @@ class Order:
 
     `fingerprint` is that of the plan which was shown, "" when none was. `earlier` is the commit that an attempt before
     this one was about to push when its worker died. `on_commit` gets each commit before it is pushed, so that it can be
-    recognised later.
+    recognised later. `allowed` are the fingerprints of what another person has approved and this order has used up;
+    `on_allowed` gets all of them, in the transaction that uses up one more.
     """
 
     repository: Repository
@@ -32,6 +33,8 @@ class Order:
     fingerprint: str = ""
     earlier: str = ""
     on_commit: Callable[[str], None] = lambda _: None
+    allowed: set[str] = field(default_factory=set)
+    on_allowed: Callable[[list[str]], None] = lambda _: None
     now: dt.datetime = field(default_factory=timezone.now)
 
 

@@ -55,7 +55,7 @@ def outcome(
 
 def _state(plan: RepositoryExport, is_done: bool) -> RepositoryRun.State:
     if plan.problems and not plan.files:
-        return State.FAILED
+        return State.REFUSED if all(project.waits for project in plan.problems) else State.FAILED
     if plan.problems or plan.conflicts:
         return State.PARTIAL
     return State.DONE if is_done else State.UNCHANGED

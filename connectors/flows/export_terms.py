@@ -65,8 +65,8 @@ class LeftFile:
 class ProjectExport:
     """What an export would do to one project's files. `directory` holds them, from the repository's top.
 
-    `problem` is "" or why nothing of this project is written. `is_new`: no connector file is there yet, so the
-    directory begins with this export. `is_unread`: nobody has looked yet; what is there will be found when it runs.
+    `problem` is "" or why nothing of this project is written; with `waits` it only waits for approval. `is_new`: no
+    connector file is there yet, so the directory begins with this export. `is_unread`: nobody has looked yet; what is there will be found when it runs.
     """
 
     placement: Placement
@@ -76,6 +76,7 @@ class ProjectExport:
     problem: str = ""
     is_new: bool = False
     is_unread: bool = False
+    waits: bool = False
 
     @property
     def project(self) -> Project:

@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from connectors.core.actor import SCHEDULER, Actor
 from connectors.core.errors import Refused
+from connectors.flows.approvals import demanded
 from connectors.flows.events import Change, record_event, record_events
 from connectors.flows.policies import recheck
 from connectors.models import PolicyException, PolicyRule, Project
+from connectors.models.approval import Subject
 
 State = PolicyException.State
 
@@ -68,10 +70,12 @@ def why_not_decide(row: PolicyException, user: User) -> str:
         return f"This request is not waiting any more: it is {row.get_state_display().lower()}."
     if row.requested_by_id == user.pk:
         return "You asked for this exception yourself. Somebody else has to decide on it."
+    if demanded(row.project, Subject.EXCEPTION) and not user.has_perm(DECIDE, row):
+        return "Here it takes a person who may grant and decline policy exceptions, whoever may change the policies."
     if row.rule.effect == PolicyRule.Effect.BLOCK:
-        if not user.has_perm(CHANGE_RULE):
+        if not user.has_perm(CHANGE_RULE, row.rule):
             return "This policy blocks: only somebody who may change the policies can decide on exceptions from it."
-    elif not user.has_perm(DECIDE):
+    elif not user.has_perm(DECIDE, row.project):
         return "Deciding needs the permission to grant and decline policy exceptions."
     return ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from django.utils import timezone
@@ -18,6 +18,7 @@ from connectors.core.config_files.tree import Entry, Tree
 from connectors.core.errors import ConfigFileError, Refused
 from connectors.core.git import Commit, Fault, Git, GitError
 from connectors.core.hosts import HostError
+from connectors.flows.export_approval import withhold
 from connectors.flows.export_choices import Choices
 from connectors.flows.export_order import Order
 from connectors.flows.export_outcome import Exported
@@ -51,6 +52,8 @@ def export_repository(
     fingerprint: str = "",
     earlier: str = "",
     on_commit: Callable[[str], None] = lambda _: None,
+    allowed: Iterable[str] = (),
+    on_allowed: Callable[[list[str]], None] = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Exported:
     """Brings the branch, or a pull request against it, up to what the portal declares. See `Order` for what is given.
@@ -59,7 +62,9 @@ def export_repository(
     request's branch; GitError and HostError when the repository cannot be reached or written, after having stored that
     on the repository.
     """
-    order = Order(repository, actor, choices or Choices(), reason, fingerprint, earlier, on_commit)
+    order = Order(
+        repository, actor, choices or Choices(), reason, fingerprint, earlier, on_commit, set(allowed), on_allowed
+    )
     try:
         with opened(repository) as git:
             return _until_nobody_moves(lambda: _attempt(replace(order, now=timezone.now()), git), pause)
@@ -103,6 +108,7 @@ def _attempt(order: Order, git: Git) -> Exported:
     if order.fingerprint and plan.fingerprint != order.fingerprint:
         raise Refused(STALE)
     _require_unmoved(plan, tree)
+    plan = withhold(order, plan)
     if order.repository.mode == Repository.Mode.PULL_REQUEST:
         return propose(order, git, base, plan)
     return push(order, git, base, plan)

@@ -44,8 +44,8 @@ def _found(reading: Reading) -> str:
 
 
 def _export(run: RepositoryRun, actor: Actor) -> Outcome:
-    def remember(commit: str) -> None:
-        run.detail["attempted"] = commit
+    def remember(key: str, value: object) -> None:
+        run.detail[key] = value
         RepositoryRun.objects.filter(pk=run.pk).update(detail=run.detail)
 
     done = export_repository(
@@ -55,6 +55,8 @@ def _export(run: RepositoryRun, actor: Actor) -> Outcome:
         reason=run.reason,
         fingerprint=run.fingerprint,
         earlier=run.detail.get("attempted", ""),
-        on_commit=remember,
+        on_commit=lambda commit: remember("attempted", commit),
+        allowed=run.detail.get("allowed", []),
+        on_allowed=lambda prints: remember("allowed", prints),
     )
     return Outcome(done.state, done.message, done.commit, done.pull_request, done.detail)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,8 @@ from connectors.core.errors import PortalError, Refused
 from connectors.core.oauth import inspect
 from connectors.core.oauth.profile import Profile
 from connectors.flows import ledger
+from connectors.flows.approval_matters import ending_matters
+from connectors.flows.approvals import allow
 from connectors.flows.events import record_event
 from connectors.flows.lease import LAST_CALL, LOOK_AGAIN
 from connectors.flows.oauth_clients import registration_of
@@ -69,22 +71,37 @@ def revoke_tokens(tokens: Sequence[Token], actor: Actor) -> list[Outcome]:
     """Asks the provider to end each of the tokens, and forgets their texts as it does.
 
     One that fails keeps the others from nothing; its outcome says why, and it stays as it was. Raises Refused, before
-    anything is done, when the provider takes no such call.
+    anything is done, when the provider takes no such call, and ApprovalNeeded where another person has to approve it.
     """
     for token in tokens:
         _profile(token)
+    allow(ending_matters(tokens, "revoke"), actor)
     return [_revoked(token, actor) for token in tokens]
 
 
 def forget_token(token: Token, actor: Actor) -> None:
-    """Deletes the token here, with its history. At the provider it stays valid until it ends by itself."""
+    """Deletes the token here, with its history. At the provider it stays valid until it ends by itself.
+
+    Raises ApprovalNeeded where another person has to approve it.
+    """
     held = _taken(token.pk)
-    with transaction.atomic():
+    with _given_back(held), transaction.atomic():
+        allow(ending_matters([held], "forget"), actor)
         before = {"account": held.account, "access_token": held.access_token, "refresh_token": held.refresh_token}
         note = "" if held.state == Token.State.REVOKED else "It was not revoked: at the provider it stays valid."
         record_event(actor, "token.forgotten", held, before=before, note=note)
         held.delete()
         ledger.note([held.connector_id], actor, "token.forgotten")
+
+
+@contextmanager
+def _given_back(held: Token) -> Iterator[None]:
+    """A token that is ours alone is free again when it could not be ended."""
+    try:
+        yield
+    except BaseException:
+        TOKENS.release(held.pk, held.generation)
+        raise
 
 
 def _revoked(token: Token, actor: Actor) -> Outcome:
@@ -111,12 +128,9 @@ def _renew_access(token: Token, actor: Actor) -> None:
 
 def _asked(held: Token, actor: Actor) -> Outcome:
     """Asks the provider about a token that is ours, and stores what came of it. Always gives the token back."""
-    try:
+    with _given_back(held):
         profile, registration = _profile(held), registration_of(held.oauth_client)
         inspect.revoke(profile, registration, _text(held.access_token), _text(held.refresh_token))
-    except BaseException:
-        TOKENS.release(held.pk, held.generation)
-        raise
     with transaction.atomic():
         before = {"state": held.state, "account": held.account}
         _mark(held)

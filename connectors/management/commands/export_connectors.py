@@ -111,8 +111,8 @@ class Command(ProjectCommand):
         content = zip_results(results)
         same = path.is_file() and path.read_bytes() == content
         if not options["check"]:
+            record_zip(results, shell_actor())  # first: it refuses what another person has not approved yet
             _replace(path, content)
-            record_zip(results, shell_actor())
         self.print_projects(options, [_document(result, result.directory.as_posix()) for result in results])
         if not self.as_json:
             files = sum(len(result.changes) for result in results)
