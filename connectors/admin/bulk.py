@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -18,20 +19,32 @@ from connectors.admin.pages.frame import MAX_IDS, actor_of, ids_of
 from connectors.core.errors import PortalError
 from connectors.flows.export_files import export_zip as make_zip
 from connectors.models import Connector, Project
+from connectors.models.project import ProjectQuerySet
+from connectors.models.visibility import may_everywhere
 from connectors.tasks import start_sync
 
 
-def projects_of(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Project]:
-    """The projects that the ticked rows are or belong to, as far as this person may see them."""
-    visible = Project.objects.visible_to(request.user).select_related("workspace")
-    if rows.model is Connector:
-        return visible.filter(pk__in=rows.order_by().values("project_id"))
-    return visible.filter(pk__in=rows.order_by().values("pk"))
+def projects_of(request: HttpRequest, rows: QuerySet[Any], codename: str) -> ProjectQuerySet:
+    """The projects that the ticked rows are or belong to, as far as this person has the permission there.
+
+    Says so when that leaves out some that they see; 403 when it leaves none.
+    """
+    keys = rows.order_by().values("project_id" if rows.model is Connector else "pk")
+    seen = Project.objects.visible_to(request.user).filter(pk__in=keys)
+    if may_everywhere(request.user, codename):
+        return seen.select_related("workspace")
+    allowed = seen.permitted(request.user, codename)
+    if left_out := seen.exclude(pk__in=allowed.order_by().values("pk")).count():
+        if not allowed.exists():
+            raise PermissionDenied
+        text = _("%(count)d project(s) were left out, because you may not do this there.")
+        messages.warning(request, text % {"count": left_out})
+    return allowed.select_related("workspace")
 
 
 @admin.action(description=_("Sync with Base44 now"), permissions=["sync"])
 def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    projects = list(projects_of(request, rows))
+    projects = list(projects_of(request, rows, "change_project"))
     if not projects:
         return _nothing_done(request)
     started = start_sync(projects, actor_of(request))
@@ -45,7 +58,7 @@ def sync_now(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[
 
 @admin.action(description=_("Show the plans"), permissions=["sync"])
 def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    ids = list(projects_of(request, rows).values_list("pk", flat=True)[: MAX_IDS + 1])
+    ids = list(projects_of(request, rows, "change_project").values_list("pk", flat=True)[: MAX_IDS + 1])
     if not ids:
         return _nothing_done(request)
     if len(ids) == 1:
@@ -56,7 +69,7 @@ def show_plans(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySe
 
 @admin.action(description=_("Export as zip"), permissions=["view"])
 def export_zip(model_admin: ModelAdmin[Any], request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    projects = list(projects_of(request, rows)[: MAX_PROJECTS + 1])
+    projects = list(projects_of(request, rows, "view_project")[: MAX_PROJECTS + 1])
     if not projects:
         return _nothing_done(request)
     if len(projects) > MAX_PROJECTS:

@@ -22,6 +22,7 @@ from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, actor_of, require, route, visible
 from connectors.flows.consent_links import withdraw
 from connectors.models import ConsentLink
+from connectors.models.visibility import may
 
 STATES = {
     "open": (_("Not opened"), "neutral"),
@@ -103,8 +104,8 @@ class ConsentLinkAdmin(OverviewMixin, ReadOnlyAdmin):
         return [route(self, "<int:object_id>/withdraw/", withdraw_view, "withdraw"), *super().get_urls()]
 
     def overview_of(self, request: HttpRequest, row: ConsentLink | None) -> dict[str, Any]:
-        may = row is not None and row.is_open(timezone.now()) and request.user.has_perm(CHANGE_CONNECTOR)
-        return {"may_withdraw": may}
+        is_open = row is not None and row.is_open(timezone.now())
+        return {"may_withdraw": is_open and may(request.user, CHANGE_CONNECTOR, row)}
 
     @admin.display(description=_("Asks for"), ordering="connector__integration_type_id")
     def head(self, row: ConsentLink) -> SafeString:
@@ -149,7 +150,7 @@ def withdraw_view(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
     link = visible(model_admin, request, ConsentLink.objects.select_related("connector__project"), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_CONNECTOR)
+    require(request, CHANGE_CONNECTOR, link)
     if withdraw(link, actor_of(request)):
         messages.success(request, f"The link for {link.connector} in {link.connector.project} opens nothing any more.")
     else:

@@ -250,6 +250,16 @@ def offering_colleagues(form: type[forms.ModelForm[Any]], user: Any) -> type[for
     return Offering
 
 
+def keep_workspace(form: forms.ModelForm[Any]) -> None:
+    """Offers the workspace where a row is, beside those where the person may add such rows: so it can stay there."""
+    field, row = form.fields.get("workspace"), form.instance
+    if not row.pk or not isinstance(field, forms.ModelChoiceField) or field.queryset is None:
+        return
+    offered = Q(pk__in=field.queryset.order_by().values("pk")) | Q(pk=row.workspace_id)
+    field.queryset = Workspace.objects.filter(offered)
+    field.required = field.required and row.workspace_id is not None
+
+
 class ProjectForm(NoticesChanges):
     """A project can be moved to another workspace where one may add projects, and stay in the one where it is."""
 
@@ -272,7 +282,4 @@ class ProjectForm(NoticesChanges):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields.get("workspace")
-        if self.instance.pk and isinstance(field, forms.ModelChoiceField) and field.queryset is not None:
-            offered = Q(pk__in=field.queryset.order_by().values("pk")) | Q(pk=self.instance.workspace_id)
-            field.queryset = Workspace.objects.filter(offered)
+        keep_workspace(self)

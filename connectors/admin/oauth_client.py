@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.db.models import F, Model, QuerySet
-from django.forms import ModelForm
+from django.db.models import F, ForeignKey, Model, QuerySet
+from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -23,10 +23,12 @@ from connectors.admin.filters import VisibleAutocompleteFilter
 from connectors.admin.oauth_client_form import GUIDE, OAuthClientForm
 from connectors.admin.pages.oauth_client import redirect_uri
 from connectors.admin.pages.oauth_support import support_badge
+from connectors.admin.pages.own_client import ADD_CLIENT
 from connectors.core.catalog.providers import Provider, provider, provider_name, providers
 from connectors.core.oauth.support import support_of
 from connectors.flows.oauth_clients import delete_client, save_client, users_of
 from connectors.models import OAuthClient, Token
+from connectors.models.visibility import may_everywhere, may_in_a_workspace
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -66,6 +68,7 @@ class OAuthClientAdmin(OverviewMixin, PortalAdmin):
     search_help_text = _("Search by name, provider or client id")
     ordering = ["name"]
     autocomplete_fields = ["workspace"]
+    choices_need = {"workspace": "add_oauthclient"}
     change_form_outer_before_template = "connectors/oauth_client/overview.html"
     empty_icon = "key"
     empty_title = _("No OAuth client yet")
@@ -73,7 +76,20 @@ class OAuthClientAdmin(OverviewMixin, PortalAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OAuthClient]:
         rows = super().get_queryset(request)
-        return rows.with_token_counts()  # type: ignore[attr-defined, no-any-return]
+        return rows.with_token_counts(request.user)  # type: ignore[attr-defined, no-any-return]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A client belongs to a workspace, or to all: a role at projects alone gives nowhere to add one."""
+        return may_in_a_workspace(request.user, ADD_CLIENT)
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelChoiceField[Model]:
+        """A client for every workspace is made by those who may do so everywhere."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if db_field.name == "workspace":
+            field.required = not may_everywhere(request.user, ADD_CLIENT)
+        return field
 
     def get_fieldsets(self, request: HttpRequest, obj: OAuthClient | None = None) -> Any:
         secret = ["secret_summary", "secret", "forget_secret"] if obj else ["secret"]
@@ -149,7 +165,7 @@ class OAuthClientAdmin(OverviewMixin, PortalAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """The connectors that hold tokens of it stand in the way; nothing else that goes with it is worth a word."""
-        protected = [text for row in objs for text in users_of(row)]
+        protected = [text for row in objs for text in users_of(row, request.user)]
         return [str(row) for row in objs], {OAuthClient._meta.verbose_name_plural: len(objs)}, set(), protected
 
     def effects_of_deleting(self, row: OAuthClient) -> Sentences:
@@ -159,7 +175,7 @@ class OAuthClientAdmin(OverviewMixin, PortalAdmin):
         ]
 
     def delete_model(self, request: HttpRequest, obj: OAuthClient) -> None:
-        delete_client(obj, actor_of(request))
+        delete_client(obj, actor_of(request), request.user)
 
 
 def state_badge(row: OAuthClient) -> SafeString:

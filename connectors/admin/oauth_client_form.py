@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
-from connectors.admin.forms import NoticesChanges
+from connectors.admin.forms import NoticesChanges, keep_workspace
 from connectors.admin.widgets import ConnectionConfigField, ConnectionConfigWidget
 from connectors.core.catalog import ConfigField
 from connectors.core.catalog.providers import provider, providers
@@ -102,6 +102,7 @@ class OAuthClientForm(NoticesChanges):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        keep_workspace(self)
         chosen = str(self.data.get("provider") or self.initial.get("provider") or "")
         self.fields["settings"].widget = OAuthSettingsWidget(chosen)
         field = self.fields["provider"]

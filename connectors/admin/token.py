@@ -16,12 +16,13 @@ from unfold.contrib.filters.admin import FieldTextFilter
 from connectors.admin import cells
 from connectors.admin.base import KeysFirst, OverviewMixin, ReadOnlyAdmin
 from connectors.admin.filters import ConditionFilter, ProviderFilter, VisibleAutocompleteFilter
-from connectors.admin.pages.frame import CHANGE_TOKEN, DELETE_TOKEN
+from connectors.admin.pages.frame import CHANGE_CONNECTOR, CHANGE_TOKEN, DELETE_TOKEN
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.scopes import ScopeRules
 from connectors.flows import introspect
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Authorisation, Token, TokenRefresh
+from connectors.models.visibility import may
 
 MAX_REFRESHES = 50
 MAX_AUTHORISATIONS = 20
@@ -128,7 +129,8 @@ def overview(token: Token, request: HttpRequest, now: dt.datetime) -> dict[str, 
     connector = token.connector
     shown, explained = granted_chips(token, ScopeFacts())
     asked = {*token.asked_scopes}
-    change, delete = request.user.has_perm(CHANGE_TOKEN), request.user.has_perm(DELETE_TOKEN)
+    user = request.user
+    change, delete = may(user, CHANGE_TOKEN, token), may(user, DELETE_TOKEN, token)
     alive = token.state in (Token.State.FRESH, Token.State.FAILING)
     return {
         "token": token,
@@ -148,6 +150,8 @@ def overview(token: Token, request: HttpRequest, now: dt.datetime) -> dict[str, 
         "may_refresh": change and alive,
         "may_ask": change and not introspect.why_not(token),
         "may_end": change or delete,
+        "may_authorise": connector.is_declared and may(user, CHANGE_CONNECTOR, connector),
+        "may_see_client": may(user, "connectors.view_oauthclient", token.oauth_client),
     }
 
 

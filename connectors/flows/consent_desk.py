@@ -25,6 +25,8 @@ LIMIT = 200
 """Rows that one page shows, and links that are made at once."""
 WAITS = ~Q(consent=Connector.Consent.NONE) | Q(sync_state=Connector.SyncState.INACTIVE)
 """Declared connectors that wait for a consent which Base44 hosts."""
+CHANGE = "change_connector"
+"""Whoever may change a connector may ask for consent to it."""
 SCAN = 5_000
 """Tokens whose scopes are compared for one page: those that differ as texts often mean the same."""
 
@@ -81,7 +83,7 @@ def desk_of(user: Person, now: dt.datetime) -> Desk:
     room = LIMIT + 1 - len(hosted)
     why = _whys(user, now, room)
     tokens = list(Token.objects.filter(pk__in=list(why)).with_names()) if why else []
-    links = _open_links([*(row.pk for row in hosted), *(row.connector_id for row in tokens)], now)
+    links = _open_links(user, [*(row.pk for row in hosted), *(row.connector_id for row in tokens)], now)
     needs = [_hosted_need(row, links) for row in hosted]
     needs += [_held_need(row, why[row.pk], links) for row in tokens]
     shown = needs[:LIMIT]
@@ -95,16 +97,35 @@ def waiting_count(user: Person, now: dt.datetime, limit: int) -> int:
 
 
 def chosen(user: Person, keys: Iterable[str]) -> list[Asked]:
-    """What the keys of a form name, in their order; what this person may not see is left out."""
-    wanted = [(way, int(pk)) for way, _, pk in (key.partition("-") for key in keys) if pk.isascii() and pk.isdigit()]
-    wanted = [(way, pk) for way, pk in dict.fromkeys(wanted) if way in Kind.values and pk < 2**63][:LIMIT]
-    rows = Connector.objects.visible_to(user).select_related(
-        "project__workspace", "integration_type", "token__oauth_client"
+    """What the keys of a form name, in their order; that for which this person may not ask is left out."""
+    wanted = _wanted(keys)
+    rows = (
+        Connector.objects.visible_to(user)
+        .permitted(user, CHANGE)
+        .select_related("project__workspace", "integration_type", "token__oauth_client")
     )
     found = rows.defer("source", "project__notes", "token__access_token", "token__refresh_token").in_bulk(
         [pk for _, pk in wanted]
     )
     return [_asked(found[pk], Kind(way)) for way, pk in wanted if pk in found]
+
+
+def seen_only(user: Person, keys: Iterable[str]) -> int:
+    """How many of the connectors that the keys name this person sees without being allowed to ask for consent."""
+    seen = Connector.objects.visible_to(user).filter(pk__in={pk for _, pk in _wanted(keys)}).order_by()
+    return seen.exclude(pk__in=seen.permitted(user, CHANGE).values("pk")).count()
+
+
+def may_ask(user: Person, desk: Desk) -> set[int]:
+    """The keys of the desk's connectors for which this person may ask for consent."""
+    rows = Connector.objects.filter(pk__in={need.connector.pk for group in desk.groups for need in group.needs})
+    return set(rows.permitted(user, CHANGE).order_by().values_list("pk", flat=True))
+
+
+def _wanted(keys: Iterable[str]) -> list[tuple[str, int]]:
+    """Way and connector of each key that can be one, at most `LIMIT`."""
+    wanted = [(way, int(pk)) for way, _, pk in (key.partition("-") for key in keys) if pk.isascii() and pk.isdigit()]
+    return [(way, pk) for way, pk in dict.fromkeys(wanted) if way in Kind.values and pk < 2**63][:LIMIT]
 
 
 def account_of(asked: Asked) -> str:
@@ -169,8 +190,8 @@ def _of_scopes(type_: str, declared: list[str], asked: list[str], granted: list[
     return ""
 
 
-def _open_links(connectors: list[int], now: dt.datetime) -> dict[tuple[int, str], ConsentLink]:
-    rows = ConsentLink.objects.open(now).filter(connector__in=connectors).select_related("claimed_by")
+def _open_links(user: Person, connectors: list[int], now: dt.datetime) -> dict[tuple[int, str], ConsentLink]:
+    rows = ConsentLink.objects.visible_to(user).open(now).filter(connector__in=connectors).select_related("claimed_by")
     return {(row.connector_id, row.kind): row for row in rows.order_by("id")}
 
 

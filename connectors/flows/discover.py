@@ -69,7 +69,8 @@ def choose(discovery: Discovery, app_ids: Sequence[str]) -> tuple[FoundApp, ...]
     if unknown := [app_id for app_id in app_ids if app_id not in by_id]:
         raise Refused(f"Base44 lists no app {', '.join(unknown)} in this workspace.")
     chosen = tuple(by_id[app_id] for app_id in dict.fromkeys(app_ids))
-    if taken := [f"{app.app_id} ({app.project.slug})" for app in chosen if app.project]:
+    # Which project it is stays unsaid: it may be one that the person has no business with.
+    if taken := [app.app_id for app in chosen if app.project]:
         raise Refused(f"There is a project already for {', '.join(taken)}.")
     return chosen
 

@@ -93,7 +93,7 @@ def forecast_for(user: AbstractBaseUser | AnonymousUser, now: dt.datetime, horiz
     tokens = Token.objects.visible_to(user)
     found = endings(tokens, now, horizon)
     failing = tokens.filter(state=Token.State.FAILING)
-    blocked = OAuthClient.objects.visible_to(user).filter(state=OAuthClient.State.MISCONFIGURED).with_token_counts()
+    blocked = OAuthClient.objects.visible_to(user).filter(state=OAuthClient.State.MISCONFIGURED).with_token_counts(user)
     by_week = horizon <= BY_WEEK
     return Forecast(
         doomed=tuple(_doomed(found[:LIMIT])),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connectors.core.actor import Actor
@@ -70,10 +71,14 @@ def apply_import(plan: ImportPlan, actor: Actor, *, remove_missing: Collection[s
     return run
 
 
-def match_projects(located: Sequence[ProjectFiles]) -> tuple[Match, ...]:
-    """Which project each located one belongs to: by app id, or by folder name = slug where no file gives the app id."""
-    by_app = _by(Project.objects.filter(app_id__in=[files.app_id for files in located]), "app_id")
-    by_slug = _by(Project.objects.filter(slug__in=[files.folder for files in located]), "slug")
+def match_projects(located: Sequence[ProjectFiles], among: QuerySet[Project] | None = None) -> tuple[Match, ...]:
+    """Which project each located one belongs to: by app id, or by folder name = slug where no file gives the app id.
+
+    With `among` the other projects are as if they did not exist.
+    """
+    projects = Project.objects.all() if among is None else among
+    by_app = _by(projects.filter(app_id__in=[files.app_id for files in located]), "app_id")
+    by_slug = _by(projects.filter(slug__in=[files.folder for files in located]), "slug")
     found = [by_app.get(files.app_id) if files.app_id else by_slug.get(files.folder) for files in located]
     return tuple(
         _match(files, project, twice=project is not None and found.count(project) > 1)

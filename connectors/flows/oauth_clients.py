@@ -24,8 +24,11 @@ from connectors.core.oauth.token_endpoint import TokenEndpoint
 from connectors.core.plan_words import listing
 from connectors.flows.events import changes, record_event
 from connectors.models import OAuthClient, Sealed, Token
+from connectors.models.visibility import Person
 
 State = OAuthClient.State
+
+NOT_NAMED = "connectors that you can't see"
 
 FIELDS = ["name", "slug", "provider", "workspace_id", "client_id", "settings", "is_testing"]
 """What a person says of a client, the secret aside."""
@@ -138,21 +141,27 @@ def check_client(oauth_client: OAuthClient, redirect_uri: str, actor: Actor) -> 
 
 
 @transaction.atomic
-def delete_client(oauth_client: OAuthClient, actor: Actor) -> None:
-    """Forgets the client; at the provider it stays. Raises Refused, naming them, while connectors hold tokens of it."""
+def delete_client(oauth_client: OAuthClient, actor: Actor, viewer: Person | None = None) -> None:
+    """Forgets the client; at the provider it stays. Raises Refused, naming them, while connectors hold tokens of it.
+
+    `viewer` is whoever reads that: None for somebody who may see everything.
+    """
     OAuthClient.objects.select_for_update().get(pk=oauth_client.pk)
-    if users := users_of(oauth_client):
+    if users := users_of(oauth_client, viewer):
         held = "holds a token" if len(users) == 1 else "hold tokens"
         raise Refused(f"{oauth_client} can't be deleted while {listing(users)} {held} of it. Forget these first.")
     record_event(actor, "oauth_client.deleted", oauth_client, before=_values(oauth_client))
     oauth_client.delete()
 
 
-def users_of(oauth_client: OAuthClient) -> list[str]:
-    """Connectors that hold a token of this client, as `gmail in Shop`."""
+def users_of(oauth_client: OAuthClient, viewer: Person | None = None) -> list[str]:
+    """Connectors that hold a token of this client, as `gmail in Shop`; those that `viewer` may not see go unnamed."""
     rows = Token.objects.filter(oauth_client=oauth_client).order_by("pk")
-    found = rows.values_list("connector__integration_type_id", "connector__project__name")
-    return [f"{type_} in {project}" for type_, project in found]
+    seen = rows if viewer is None else rows.visible_to(viewer)
+    found = seen.values_list("pk", "connector__integration_type_id", "connector__project__name")
+    named = {pk: f"{type_} in {project}" for pk, type_, project in found}
+    others = [NOT_NAMED] if rows.exclude(pk__in=named).exists() else []
+    return [*named.values(), *others]
 
 
 def _store(stored: OAuthClient, oauth_client: OAuthClient, actor: Actor) -> None:

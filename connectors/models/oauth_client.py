@@ -15,7 +15,8 @@ from connectors.core.catalog import load_catalog
 from connectors.core.roles import Reach
 
 from .fields import SealedField
-from .visibility import VisibleQuerySet, either, workspaces_around
+from .grants import grants_of
+from .visibility import Person, VisibleQuerySet, either, in_projects, workspaces_around
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ class OAuthClientQuerySet(VisibleQuerySet["OAuthClient"]):
             provider=provider_of(connector.integration_type_id),
         ).order_by(models.F("workspace").asc(nulls_last=True), "name")
 
-    def with_token_counts(self) -> OAuthClientQuerySet:
-        """Adds `token_count`: connectors whose token was issued to this client."""
-        return self.annotate(token_count=Count("tokens"))
+    def with_token_counts(self, user: Person) -> OAuthClientQuerySet:
+        """Adds `token_count`: connectors whose token was issued to this client, of those that `user` may see."""
+        reach = grants_of(user).reach("view_token")
+        seen = Q() if reach.everywhere else in_projects("tokens__connector__project", reach)
+        return self.annotate(token_count=Count("tokens", filter=seen))
 
 
 class OAuthClient(models.Model):

@@ -220,8 +220,7 @@ def _mine(request: HttpRequest, pk: int) -> ConsentLink:
     link = _link(pk)
     if link.claimed_by_id == request.user.pk:
         return link
-    visible = Connector.objects.visible_to(request.user).filter(pk=link.connector_id).exists()
-    if not (visible and request.user.has_perm("connectors.view_connector")):
+    if not Connector.objects.visible_to(request.user).filter(pk=link.connector_id).exists():
         raise Http404
     return link
 

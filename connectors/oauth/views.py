@@ -20,11 +20,14 @@ from connectors.core.errors import PortalError
 from connectors.core.oauth.answer_check import CallbackAnswer
 from connectors.flows.authorise import StateError, abort, claim, finish
 from connectors.models import Authorisation, Connector, OAuthClient
+from connectors.models.visibility import may
 from connectors.oauth.provider import Return
 from connectors.oauth.start import client_for_trip, session_key, start_trip
 
 Outcome = Authorisation.Outcome
 
+CHANGE_CONNECTOR = "connectors.change_connector"
+NO_LONGER_ALLOWED = "You may not authorise this connector any more, so the provider's answer was not used."
 _WARNINGS = {Outcome.FEWER_SCOPES, Outcome.DENIED}
 
 
@@ -34,7 +37,7 @@ def start(request: HttpRequest, connector_id: int) -> HttpResponse:
     """Leads a person who may change this connector to the provider of the OAuth client that they chose."""
     rows = Connector.objects.visible_to(request.user).select_related("project__workspace", "integration_type")
     connector = get_object_or_404(rows.defer("source"), pk=connector_id)
-    if not request.user.has_perm("connectors.change_connector"):
+    if not may(request.user, CHANGE_CONNECTOR, connector):
         raise PermissionDenied
     chosen = request.POST.get("oauth_client", "")
     try:
@@ -75,6 +78,8 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _finish(request: HttpRequest, trip_of: Authorisation) -> Authorisation:
     actor = Actor(request.user.get_username(), Door.ADMIN, request.user.pk)
+    if trip_of.consent_link_id is None and not may(request.user, CHANGE_CONNECTOR, trip_of.connector):
+        return abort(trip_of, NO_LONGER_ALLOWED, actor, timezone.now())
     try:
         client = client_for_trip(trip_of.oauth_client, trip_of.connector, trip_of.redirect_uri)
         verifier = SecretStr(trip_of.verifier.reveal()) if trip_of.verifier else None

@@ -87,7 +87,7 @@ def test_an_app_that_was_not_listed_cannot_be_chosen() -> None:
 
 
 def test_an_app_with_a_project_cannot_be_chosen(project: Project) -> None:
-    with pytest.raises(Refused, match=r"already for a1 \(crm\)"):
+    with pytest.raises(Refused, match=r"already for a1"):
         choose(Discovery((FoundApp("a1", "One", project=project),)), ["a1"])
 
 

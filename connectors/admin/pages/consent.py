@@ -28,6 +28,7 @@ from connectors.flows.consent_links import LIFETIME
 from connectors.flows.policies import Proposal, notes_of
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector
+from connectors.models.visibility import may
 from connectors.tasks import watch_consent
 
 Consent = Connector.Consent
@@ -47,7 +48,7 @@ def authorise_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id
     connector = _connector(model_admin, request, object_id)
     if request.method != "POST":
         return _draw(model_admin, request, connector)
-    require(request, CHANGE_CONNECTOR)
+    require(request, CHANGE_CONNECTOR, connector)
     try:
         return _ask(model_admin, request, connector)
     except PolicyRefused:
@@ -100,9 +101,9 @@ def _draw(
         is_stripe=connector.integration_type_id == STRIPE,
         link_days=LIFETIME.days,
         minutes=int(GIVE_UP_AFTER.total_seconds() // 60),
-        may_authorise=request.user.has_perm(CHANGE_CONNECTOR),
+        may_authorise=may(request.user, CHANGE_CONNECTOR, connector),
         policy_notes=_policy_notes(connector),
-        **own_client(connector),
+        **own_client(connector, request),
         **_outcome(connector),
     )
     answer["Cache-Control"] = "no-store"

@@ -12,6 +12,7 @@ from connectors.admin.pages.frame import CHANGE_CONNECTOR, draw, route, visible
 from connectors.admin.pages.scopes import chips
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project
+from connectors.models.visibility import may
 
 
 def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
@@ -39,5 +40,5 @@ def consents_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
         original=project,
         project=project,
         rows=rows,
-        may_authorise=request.user.has_perm(CHANGE_CONNECTOR),
+        may_authorise=may(request.user, CHANGE_CONNECTOR, project),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +22,7 @@ from django.utils.timezone import localtime
 from django.views.decorators.debug import sensitive_variables
 
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, actor_of, draw, require, route
-from connectors.flows.consent_desk import LIMIT, account_of, chosen, desk_of
+from connectors.flows.consent_desk import LIMIT, account_of, chosen, desk_of, may_ask, seen_only
 from connectors.flows.consent_links import LIFETIME, Made, make_links
 
 DAYS = (1, 3, 7, 14)
@@ -57,7 +58,12 @@ def desk_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespons
     if request.method != "POST":
         return _draw(model_admin, request)
     require(request, CHANGE_CONNECTOR)
-    asked = chosen(request.user, request.POST.getlist("need"))
+    ticked = request.POST.getlist("need")
+    asked, left_out = chosen(request.user, ticked), seen_only(request.user, ticked)
+    if left_out and not asked:
+        raise PermissionDenied
+    if left_out:
+        messages.warning(request, f"{left_out} of what was ticked was left out: you may not ask for consent there.")
     if not asked:
         return _draw(model_admin, request, problem=NOTHING_TICKED)
     note = request.POST.get("note", "").replace("\0", "")
@@ -66,17 +72,18 @@ def desk_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespons
 
 
 def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, *, problem: str = "") -> HttpResponse:
+    desk = desk_of(request.user, timezone.now())
     answer = draw(
         model_admin,
         request,
         "desk.html",
         title="Consent desk",
-        desk=desk_of(request.user, timezone.now()),
+        desk=desk,
         limit=LIMIT,
         days=DAYS,
         default_days=LIFETIME.days,
         problem=problem,
-        may_ask=request.user.has_perm(CHANGE_CONNECTOR),
+        may_ask=may_ask(request.user, desk),
     )
     answer["Cache-Control"] = "no-store"
     return answer

@@ -21,6 +21,7 @@ from connectors.core.errors import ApiError, CredentialError, PortalError
 from connectors.flows.connect import client_for
 from connectors.flows.credentials import finish_device_login, start_device_login, verify_credential
 from connectors.models import Sealed, Workspace
+from connectors.models.visibility import may
 
 KEY = "device_login"
 MIN_INTERVAL, MAX_INTERVAL = 1, 30
@@ -40,7 +41,7 @@ def sign_in_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: 
     workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
     problem = ""
     if request.method == "POST":
-        require(request, CHANGE_WORKSPACE)
+        require(request, CHANGE_WORKSPACE, workspace)
         try:
             _begin(request, workspace)
             return HttpResponseRedirect(request.path)
@@ -55,7 +56,7 @@ def sign_in_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: 
         workspace=workspace,
         problem=problem,
         login=_begun(request, workspace),
-        may_change=request.user.has_perm(CHANGE_WORKSPACE),
+        may_change=may(request.user, CHANGE_WORKSPACE, workspace),
     )
 
 
@@ -65,7 +66,7 @@ def poll(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
     workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_WORKSPACE)
+    require(request, CHANGE_WORKSPACE, workspace)
     login = _begun(request, workspace)
     if login is None:
         return fragment(request, "sign_in_status.html", workspace=workspace, problem="This sign-in is over.")
@@ -87,7 +88,7 @@ def verify(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
     workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_WORKSPACE)
+    require(request, CHANGE_WORKSPACE, workspace)
     try:
         accepted = verify_credential(workspace, client_for(workspace), actor_of(request))
     except PortalError as error:

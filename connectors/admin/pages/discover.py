@@ -30,10 +30,9 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 def discover_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The page; its list is asked for by the page itself, for Base44 may take its time. POST makes projects."""
-    workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
+    workspace = _workspace(model_admin, request, object_id)
     problem = ""
     if request.method == "POST":
-        require(request, ADD_PROJECT)
         try:
             _create(request, workspace)
             return HttpResponseRedirect(request.path)
@@ -53,7 +52,7 @@ def discover_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
 
 def apps(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The list of apps as Base44 gives it now. Reads, and changes nothing."""
-    workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
+    workspace = _workspace(model_admin, request, object_id)
     context: dict[str, Any] = {"workspace": workspace, "environments": Project.Environment.choices}
     try:
         found = list_apps(workspace, client_for(workspace))
@@ -61,8 +60,14 @@ def apps(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
     except PortalError as error:
         context["problem"] = str(error)
     chosen = request.GET.getlist("app")
-    may_add = request.user.has_perm(ADD_PROJECT)
-    return fragment(request, "discover_apps.html", **context, chosen=chosen, may_add=may_add)
+    return fragment(request, "discover_apps.html", **context, chosen=chosen, may_add=True)
+
+
+def _workspace(model_admin: ModelAdmin[Any], request: HttpRequest, pk: int) -> Workspace:
+    """The workspace, for those who may add projects to it: the list tells of apps that are not theirs yet."""
+    workspace = visible(model_admin, request, Workspace.objects.all(), pk)
+    require(request, ADD_PROJECT, workspace)
+    return workspace
 
 
 def _hiding(found: Discovery, request: HttpRequest) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from connectors.admin.pages.frame import CHANGE_CONNECTOR, draw, route
+from connectors.admin.pages.frame import draw, route
 from connectors.flows.forecast import LIMIT, Forecast, forecast_for
+from connectors.models import Connector
+from connectors.models.visibility import may
 
 HORIZONS = (7, 30, 90, 365)
 DEFAULT = 30
@@ -55,9 +57,15 @@ def forecast_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRes
         limit=LIMIT,
         now=now,
         soon=now + SOON,
-        may_authorise=request.user.has_perm(CHANGE_CONNECTOR),
-        may_see_clients=request.user.has_perm("connectors.view_oauthclient"),
+        may_authorise=_changeable(request, found),
+        may_see_clients=may(request.user, "connectors.view_oauthclient"),
     )
+
+
+def _changeable(request: HttpRequest, found: Forecast) -> set[int]:
+    """The keys of the listed connectors that this person may authorise."""
+    rows = Connector.objects.filter(pk__in=[row.token.connector_id for row in found.doomed])
+    return set(rows.permitted(request.user, "change_connector").values_list("pk", flat=True))
 
 
 def _bars(found: Forecast) -> list[Bar]:

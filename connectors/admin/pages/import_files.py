@@ -20,6 +20,7 @@ from connectors.flows.import_files import apply_import
 from connectors.flows.import_plan import ImportChange, ImportPlan, plan_import
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project, RepositoryFile
+from connectors.models.visibility import may
 
 SHOWN_FIRST = (ChangeKind.NEW, ChangeKind.CHANGED, ChangeKind.MISSING, ChangeKind.UNCHANGED)
 CHANGED_SINCE = "The portal has changed since this import was shown. Nothing was taken over: this is how it stands now."
@@ -75,7 +76,7 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     if request.method != "POST":
         return _draw(model_admin, request, project)
-    require(request, CHANGE_PROJECT)
+    require(request, CHANGE_PROJECT, project)
     try:
         if request.POST.get("action") == "apply":
             return _apply(model_admin, request, project)
@@ -152,5 +153,5 @@ def _draw(
         upload=key,
         confirm=confirm,
         problem=problem,
-        may_change=request.user.has_perm(CHANGE_PROJECT),
+        may_change=may(request.user, CHANGE_PROJECT, project),
     )

@@ -27,7 +27,7 @@ PLACE = "many"
 
 @dataclass(frozen=True, slots=True)
 class ShownMatch:
-    """One project of the archive; `plan` is None where it belongs to no project that this person may see."""
+    """One project of the archive; `plan` is None where it belongs to no project that this person may change."""
 
     root: str
     plan: ShownImport | None = None
@@ -62,16 +62,17 @@ def _matches(request: HttpRequest, upload: uploads.Upload) -> list[Match]:
     if len(found) > MAX_PROJECTS:
         name = upload[0][0]
         raise ConfigFileError(name, f"holds {len(found)} projects; at most {MAX_PROJECTS} are imported at once")
-    matches = match_projects(found)
+    matches = match_projects(found, Project.objects.visible_to(request.user))
     ids = [match.project.pk for match in matches if match.project]
-    mine = set(Project.objects.visible_to(request.user).filter(pk__in=ids).values_list("pk", flat=True))
-    return [_unless_hidden(match, mine) for match in matches]
+    rows = Project.objects.filter(pk__in=ids).permitted(request.user, "change_project")
+    mine = set(rows.values_list("pk", flat=True))
+    return [_unless_forbidden(match, mine) for match in matches]
 
 
-def _unless_hidden(match: Match, mine: set[int]) -> Match:
+def _unless_forbidden(match: Match, mine: set[int]) -> Match:
     if match.project is None or match.project.pk in mine:
         return match
-    return Match(match.files, None, "No project of yours belongs to these files.")
+    return Match(match.files, None, f"You may not change {match.project}, so these files are left out.")
 
 
 def _all_planned(request: HttpRequest, matches: list[Match]) -> list[ShownMatch]:

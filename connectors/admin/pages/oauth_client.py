@@ -33,7 +33,7 @@ def check(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) ->
     oauth_client = visible(model_admin, request, OAuthClient.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_CLIENT)
+    require(request, CHANGE_CLIENT, oauth_client)
     name = provider_name(oauth_client.provider)
     try:
         state = check_client(oauth_client, redirect_uri(request, oauth_client), actor_of(request))

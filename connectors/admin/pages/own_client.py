@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils import timezone
 
 from connectors.core.catalog import IntegrationTypeInfo, load_catalog
@@ -11,8 +12,12 @@ from connectors.core.catalog.providers import provider_name
 from connectors.core.oauth.support import Level, support_of
 from connectors.flows.authorise import missing_scopes
 from connectors.models import Connector, OAuthClient, Token
+from connectors.models.visibility import may
 
 Condition = Token.Condition
+
+VIEW_TOKEN = "connectors.view_token"  # noqa: S105 - the name of a permission
+ADD_CLIENT = "connectors.add_oauthclient"
 
 TOKEN_TONES = {
     Condition.FRESH: "success",
@@ -25,10 +30,16 @@ TOKEN_TONES = {
 }
 
 
-def own_client(connector: Connector) -> dict[str, Any]:
-    """`own` (whether and with which clients it can be authorised) and what is said of the token that is there."""
+def own_client(connector: Connector, request: HttpRequest) -> dict[str, Any]:
+    """`own` (whether and with which clients it can be authorised) and what is said of the token that is there.
+
+    Of the token only what it takes to authorise anew is told to those who may not see tokens there.
+    """
     token = Token.objects.select_related("oauth_client").filter(connector=connector).first()
-    return {"own": _choices(connector, token), "token": token, **(_in_words(token, connector) if token else {})}
+    sees = may(request.user, VIEW_TOKEN, connector)
+    may_add = may(request.user, ADD_CLIENT, connector.project.workspace)
+    own = {"own": _choices(connector, token), "may_add_client": may_add}
+    return {**own, "token": token, **_in_words(token, connector)} if token and sees else {**own, "token": None}
 
 
 def _choices(connector: Connector, token: Token | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from connectors.flows.connect import client_for
 from connectors.flows.plan import show_plan, stored_plan
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project, SyncRun
+from connectors.models.visibility import may
 from connectors.tasks import start_apply
 
 KEPT_IN_SESSION = "shown_plans"
@@ -95,7 +96,7 @@ def plan_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     if request.method != "POST":
         return _draw(model_admin, request, shown(project, stored_plan(project)))
-    require(request, CHANGE_PROJECT)
+    require(request, CHANGE_PROJECT, project)
     try:
         if request.POST.get("action") == "apply":
             return _apply(model_admin, request, project)
@@ -199,5 +200,5 @@ def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, plan: ShownPlan) -
         original=plan.project,
         shown=plan,
         project=plan.project,
-        may_apply=request.user.has_perm(CHANGE_PROJECT),
+        may_apply=may(request.user, CHANGE_PROJECT, plan.project),
     )

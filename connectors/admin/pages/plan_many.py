@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
-from connectors.admin.pages.frame import CHANGE_PROJECT, MAX_IDS, actor_of, draw, ids_of, require, route
+from connectors.admin.pages.frame import MAX_IDS, actor_of, draw, ids_of, route
 from connectors.admin.pages.plan import ShownPlan, needs_confirming, open_applies, plan_with, shown
 from connectors.core.errors import PortalError
 from connectors.flows.plan import stored_plans
@@ -31,24 +31,24 @@ def plans_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespon
         raise PermissionDenied
     asked = ids_of(request.GET.getlist("ids"))
     projects = _projects(request, asked[:MAX_IDS])
+    allowed = _allowed(request, projects)
     if request.GET.get("busy"):
         return _is_busy(projects)
     chosen: dict[int, list[str]] = {}
     problems: dict[int, str] = {}
     confirm = False
     if request.method == "POST":
-        require(request, CHANGE_PROJECT)
+        wanted = _wanted(request, projects, allowed)
         if request.POST.get("action") != "apply":
-            start_sync(projects, actor_of(request))
+            start_sync(allowed, actor_of(request))
             return HttpResponseRedirect(request.get_full_path())
-        chosen = {project.pk: request.POST.getlist(f"remove-{project.pk}") for project in projects}
-        only = request.POST.get("only", "")
-        wanted = [project for project in projects if not only or only == str(project.pk)]
+        chosen = {project.pk: request.POST.getlist(f"remove-{project.pk}") for project in allowed}
         confirm = needs_confirming(request, [type_ for project in wanted for type_ in chosen[project.pk]])
         problems = {} if confirm else _apply(request, wanted, chosen)
         if not confirm and not problems:
             return HttpResponseRedirect(request.get_full_path())
     plans = _shown(projects, chosen, problems)
+    can_be_applied = [plan for plan in plans if not plan.run and plan.project in allowed]
     return draw(
         model_admin,
         request,
@@ -59,17 +59,33 @@ def plans_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespon
         limit=MAX_IDS,
         open_runs=SyncRun.objects.open().filter(project__in=projects).count(),
         ids=",".join(str(project.pk) for project in projects),
-        changes=sum(plan.changes for plan in plans if not plan.run),
-        removals=[action for plan in plans if not plan.run for action in plan.removals],
+        changes=sum(plan.changes for plan in can_be_applied),
+        removals=[action for plan in can_be_applied for action in plan.removals],
         confirm=confirm,
         only=request.POST.get("only", ""),
-        may_apply=request.user.has_perm(CHANGE_PROJECT),
+        allowed=allowed,
     )
 
 
 def _projects(request: HttpRequest, ids: Sequence[int]) -> list[Project]:
     rows = Project.objects.visible_to(request.user).select_related("workspace").in_bulk(ids)
     return [rows[pk] for pk in ids if pk in rows]
+
+
+def _allowed(request: HttpRequest, projects: Sequence[Project]) -> list[Project]:
+    """Those that this person may sync and apply; the plans of the others are only shown."""
+    rows = Project.objects.filter(pk__in=[project.pk for project in projects])
+    mine = set(rows.permitted(request.user, "change_project").values_list("pk", flat=True))
+    return [project for project in projects if project.pk in mine]
+
+
+def _wanted(request: HttpRequest, projects: Sequence[Project], allowed: Sequence[Project]) -> list[Project]:
+    """Those that the POST is about: one, or all that this person may change. 403 when they may change none of it."""
+    only = request.POST.get("only", "")
+    wanted = [project for project in projects if not only or only == str(project.pk)]
+    if wanted and not any(project in allowed for project in wanted):
+        raise PermissionDenied
+    return [project for project in wanted if project in allowed]
 
 
 def _apply(request: HttpRequest, projects: Sequence[Project], chosen: dict[int, list[str]]) -> dict[int, str]:

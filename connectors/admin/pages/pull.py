@@ -19,6 +19,7 @@ from connectors.flows.connect import client_for
 from connectors.flows.pull import accept_pull, policy_notes, pull_fingerprint, show_pull, stored_pull
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Project
+from connectors.models.visibility import may
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def pull_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     if request.method != "POST":
         return _draw(model_admin, request, project)
-    require(request, CHANGE_PROJECT)
+    require(request, CHANGE_PROJECT, project)
     try:
         if request.POST.get("action") != "accept":
             show_pull(project, client_for(project.workspace), actor_of(request))
@@ -82,7 +83,7 @@ def _draw(
         rows=[replace(_row(change, ticked, facts), policy=notes.get(change.type, ())) for change in changes],
         fingerprint=pull_fingerprint(changes),
         missing=sum(change.destructive for change in changes),
-        may_change=request.user.has_perm(CHANGE_PROJECT),
+        may_change=may(request.user, CHANGE_PROJECT, project),
     )
 
 

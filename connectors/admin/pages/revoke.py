@@ -17,6 +17,7 @@ from connectors.admin.pages.token import token_of
 from connectors.core.errors import PortalError, Refused
 from connectors.flows.revoke import Outcome, forget_token, reach_of, revoke_tokens, siblings, why_not
 from connectors.models import Token
+from connectors.models.visibility import may
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What ending this token would mean. `hidden`: so many siblings belong to projects that this person can't see."""
+    """What ending this token would mean. `hidden`: it has siblings in projects that this person can't see.
+
+    That there are some has to be said, for they may end as well; how many and whose is not told.
+    """
 
     token: Token
     siblings: Sequence[Token]
-    hidden: int
+    hidden: bool
     refusal: str
     choices: Sequence[Choice]
     warning: str
@@ -49,7 +53,7 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def revoke_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Shows what would end. POST with a choice does it."""
     token = token_of(model_admin, request, object_id)
-    if not (request.user.has_perm(CHANGE_TOKEN) or request.user.has_perm(DELETE_TOKEN)):
+    if not (may(request.user, CHANGE_TOKEN, token) or may(request.user, DELETE_TOKEN, token)):
         raise PermissionDenied
     prospect = prospect_of(token, request)
     if request.method != "POST":
@@ -63,14 +67,14 @@ def revoke_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
 def prospect_of(token: Token, request: HttpRequest) -> Prospect:
     """What would end with the token, and the ways that this person may choose from."""
     found, refusal = siblings(token), why_not(token)
-    may_see = set(
-        Token.objects.visible_to(request.user).filter(pk__in=[row.pk for row in found]).values_list("pk", flat=True)
-    )
+    rows = Token.objects.visible_to(request.user).filter(pk__in=[row.pk for row in found])
+    may_see = set(rows.values_list("pk", flat=True))
     seen = [row for row in found if row.pk in may_see]
+    may_end_all = rows.permitted(request.user, "change_token").count() == len(found)
     reach = None if refusal else reach_of(token)
     ways = [_forget(token)] if refusal else [*_revocations(token, len(found), reach), _forget(token)]
-    hidden = len(found) - len(seen)
-    allowed = [way for way in ways if request.user.has_perm(way.needs) and not (hidden and way.name == "all")]
+    hidden = len(found) > len(seen)
+    allowed = [way for way in ways if may(request.user, way.needs, token) and (may_end_all or way.name != "all")]
     return Prospect(token, seen, hidden, refusal, allowed, _warning(token, len(found), reach, refusal))
 
 
@@ -114,7 +118,7 @@ def _end(request: HttpRequest, prospect: Prospect) -> HttpResponse:
     chosen = next((way for way in prospect.choices if way.name == request.POST.get("how")), None)
     if chosen is None:
         raise Refused("Choose how far to go. Nothing was done.")
-    require(request, chosen.needs)
+    require(request, chosen.needs, prospect.token)
     token = prospect.token
     if chosen.name == "forget":
         forget_token(token, actor_of(request))

@@ -26,6 +26,7 @@ from connectors.core.plan import ActionKind
 from connectors.flows.runs import cancel_run
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, SyncRun, SyncStep
+from connectors.models.visibility import may
 
 STEP_WORDS = {
     ActionKind.SET: "Set the scopes of",
@@ -91,7 +92,7 @@ def cancel(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
     run = _run(model_admin, request, object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_PROJECT)
+    require(request, CHANGE_PROJECT, run.project)
     if not cancel_run(run):
         messages.info(request, "The run was over already.")
     return HttpResponseRedirect(reverse("admin:connectors_syncrun_live", args=[run.pk]))
@@ -113,8 +114,8 @@ def _context(request: HttpRequest, run: SyncRun) -> dict[str, Any]:
         "current": next((step for step in steps if step.state == SyncStep.State.RUNNING), None),
         "took": _took(run),
         "waiting": [step for step in steps if step.connector],
-        "may_cancel": run.is_open and request.user.has_perm(CHANGE_PROJECT),
-        "may_authorise": request.user.has_perm(CHANGE_CONNECTOR),
+        "may_cancel": run.is_open and may(request.user, CHANGE_PROJECT, run.project),
+        "may_authorise": may(request.user, CHANGE_CONNECTOR, run.project),
     }
 
 

@@ -51,7 +51,7 @@ def _do(
     model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int, action: Callable[[Token, Actor], Said]
 ) -> HttpResponse:
     token = token_of(model_admin, request, object_id)
-    require(request, CHANGE_TOKEN)
+    require(request, CHANGE_TOKEN, token)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     try:
