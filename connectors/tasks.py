@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError
 from connectors.core.actor import SCHEDULER, Actor, Door
 from connectors.core.errors import ApiError, CredentialError, PortalError
 from connectors.core.plan import Plan
+from connectors.core.trace import SENT_AT
 from connectors.flows import (
     alerts,
     apply,
@@ -29,6 +30,7 @@ from connectors.flows import (
     consent_outcome,
     credentials,
     forecast,
+    heartbeat,
     incidents,
     ledger,
     policies,
@@ -100,6 +102,13 @@ def start_policy_recheck() -> bool:
 def watch_consent(connector: Connector) -> None:
     """Polls a consent that was just asked for, until it is decided or given up."""
     transaction.on_commit(lambda: _poll_later(connector.pk))
+
+
+@shared_task(bind=True)
+def beat(task: Task[Any, Any]) -> None:
+    """Says that what the scheduler sends comes to a worker, and how late."""
+    sent_at = task.request.get(SENT_AT) or (task.request.headers or {}).get(SENT_AT)
+    heartbeat.scheduler_beat(dt.datetime.fromtimestamp(sent_at, dt.UTC) if sent_at else None, timezone.now())
 
 
 @shared_task
@@ -219,6 +228,7 @@ def prune() -> None:
     repository_runs.prune(now, keep_days=settings.RUN_RETENTION_DAYS)
     repository_caches.prune()
     refresh.prune_history(now, keep_days=settings.RUN_RETENTION_DAYS)
+    heartbeat.prune(now)
     incidents.prune_incidents(now, keep_days=settings.INCIDENT_RETENTION_DAYS)
 
 

@@ -6,13 +6,15 @@ A message carries the name of the request that it comes from, so that what a wor
 from __future__ import annotations
 
 import os
+import time
 from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery, Task
 from celery.signals import before_task_publish, task_postrun, task_prerun
 
-from connectors.core.trace import Trace, current_trace, traced
+from connectors.core.trace import SENT_AT, Trace, current_trace, traced
+from portal import worker_life as worker_life
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -26,8 +28,9 @@ _running: dict[str, ExitStack] = {}
 
 @before_task_publish.connect
 def send_trace(headers: dict[str, Any], **_: object) -> None:
-    """Writes into the message which request it belongs to."""
+    """Writes into the message which request it belongs to, and when it was sent."""
     trace = current_trace()
+    headers[SENT_AT] = time.time()
     headers[TRACE_HEADER] = {"request_id": trace.request_id, "address": trace.address}
 
 

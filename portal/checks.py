@@ -11,6 +11,7 @@ from connectors.core.trail.keys import MIN_LENGTH
 
 MIN_SECRET_LENGTH = 50
 MIN_DISTINCT_CHARACTERS = 12
+MIN_METRICS_TOKEN = 20
 DJANGO_PLACEHOLDER = "django-insecure"
 
 SIGNING_KEY_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
@@ -63,3 +64,13 @@ def require_trail_keys(values: Sequence[str]) -> list[str]:
                 f"characters are needed). Make one with: {SIGNING_KEY_COMMAND}"
             )
     return keys
+
+
+def require_metrics_token(value: str) -> str:
+    """Return the token that opens /metrics, "" for none; raise ImproperlyConfigured when it is easy to guess."""
+    if value and len(value) < MIN_METRICS_TOKEN:
+        raise ImproperlyConfigured(
+            f"METRICS_TOKEN is too short ({len(value)} characters, at least {MIN_METRICS_TOKEN} are needed). "
+            f"Make one with: {SIGNING_KEY_COMMAND}"
+        )
+    return value

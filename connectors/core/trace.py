@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+SENT_AT = "portal_sent_at"
+"""The header of a task's message that says when it was sent, in seconds since 1970."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
