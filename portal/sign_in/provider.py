@@ -87,6 +87,15 @@ def callback_address(request: HttpRequest, row: SignInProvider) -> str:
     return outside_address(request, "sign_in_callback", row.slug)
 
 
+def scopes_of(provider: Any, row: SignInProvider) -> list[str]:
+    """What is asked for: who it is, and the groups where they are wanted and the provider has a scope for them."""
+    asked = list(provider.get_scope())
+    if row.groups_claim and row.kind != SignInProvider.Kind.GITHUB:
+        offered = provider.adapter.openid_config.get("scopes_supported")
+        asked += ["groups"] if isinstance(offered, list) and "groups" in offered else []
+    return asked
+
+
 def fitted(request: HttpRequest, row: SignInProvider) -> Any:
     """allauth's provider for this row, and from now on the one of this request. Raises UnreadableSecretError."""
     is_github = row.kind == SignInProvider.Kind.GITHUB
@@ -100,7 +109,8 @@ def fitted(request: HttpRequest, row: SignInProvider) -> Any:
         settings={"server_url": issuer_of(row).rstrip("/"), "oauth_pkce_enabled": True},
     )
     provider = cls(request, app=app)
-    provider.oauth2_adapter_class = type(f"SignIn{adapter.__name__}", (adapter,), {"provider": provider, "row": row})
-    provider.get_oauth2_adapter = provider.oauth2_adapter_class
+    bound = type(f"SignIn{adapter.__name__}", (adapter,), {"provider": provider, "row": row})
+    provider.adapter = bound(request)  # one for the request: it keeps what it has read of the provider
+    provider.get_oauth2_adapter = lambda request: provider.adapter
     request.sign_in = (row, provider)  # type: ignore[attr-defined]  # read by portal.sign_in.adapter
     return provider

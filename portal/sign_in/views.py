@@ -21,7 +21,7 @@ from connectors.core.crypto import UnreadableSecretError
 from connectors.flows.sign_in_providers import issuer_of
 from connectors.models import SignInProvider
 from portal.sign_in.answers import STRANGE, UNREACHED, UNREADABLE, leaving, refused
-from portal.sign_in.provider import fitted
+from portal.sign_in.provider import fitted, scopes_of
 
 # What allauth's classes raise when a provider answers otherwise than they expect.
 _STRANGE = (
@@ -43,11 +43,13 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Leads to the provider, with a state and a nonce that only this browser's session knows."""
     row = _enabled(slug)
     try:
-        answer = fitted(request, row).redirect(
+        provider, nonce = fitted(request, row), secrets.token_urlsafe(24)
+        answer = provider.redirect(
             request,
             AuthProcess.LOGIN,
             next_url=get_next_redirect_url(request),
-            data={"nonce": (nonce := secrets.token_urlsafe(24))},
+            data={"nonce": nonce},
+            scope=scopes_of(provider, row),
             auth_params={} if row.kind == SignInProvider.Kind.GITHUB else {"nonce": nonce},
         )
     except UnreadableSecretError:
@@ -67,8 +69,7 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     if (iss := request.GET.get("iss")) and iss.rstrip("/") != issuer_of(row).rstrip("/"):
         return refused(request, STRANGE.format(name=row.name))
     try:
-        provider = fitted(request, row)
-        view: Any = OAuth2CallbackView.adapter_view(provider.oauth2_adapter_class)
+        view: Any = OAuth2CallbackView.adapter_view(fitted(request, row).adapter)
         answer: HttpResponse = view(request)
     except UnreadableSecretError:
         return refused(request, UNREADABLE.format(name=row.name))

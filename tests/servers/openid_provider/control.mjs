@@ -4,13 +4,14 @@ import { json } from 'node:stream/consumers';
 
 const PREFIX = '/_control/';
 
-export function control({ clients, stats, troubles }) {
+export function control({ clients, stats, told, troubles }) {
   const forget = () => { stats.calls.length = 0; stats.events.length = 0; };
   const verbs = {
     register: (wanted) => register(clients, wanted),
     stats: () => stats,
     'reset-stats': forget,
-    reset: () => { troubles.reset(); forget(); },
+    reset: () => { troubles.reset(); told.clear(); forget(); },
+    tell: ({ email, claims }) => { told.set(email, claims); },
     delay: ({ ms }) => { troubles.delay = ms; },
     fail: ({ count, ...failure }) => { troubles.failures.push(...Array(count).fill(failure)); },
     tamper: ({ patch }) => { troubles.patches.push(patch); },

@@ -25,10 +25,12 @@ const library = (file) => import(pathToFileURL(path.join(options.modules, 'oidc-
 const { Provider } = await library('index.js');
 const { default: MemoryAdapter } = await library('adapters/memory_adapter.js');
 
+const told = new Map(); // of an address what a test wants to be said of it instead
+
 function account(context, sub) {
   const email = sub.slice('id:'.length);
   const name = email.split('@')[0].replace(/^./, (letter) => letter.toUpperCase());
-  return { accountId: sub, claims: async () => ({ sub, email, email_verified: true, name }) };
+  return { accountId: sub, claims: async () => ({ sub, email, email_verified: true, name, ...told.get(email) }) };
 }
 
 // By way of PEM: when a generated key is exported as JWK while its generator is garbage collected, Node.js waits for itself.
@@ -44,7 +46,7 @@ function signingKey() {
 function makeProvider(issuer, adapter) {
   return new Provider(issuer, {
     adapter,
-    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups', 'hd'] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
     features: { devInteractions: { enabled: false }, introspection: { enabled: true }, revocation: { enabled: true } },
     findAccount: account,
@@ -86,7 +88,7 @@ const provider = makeProvider(issuer, adapter);
 const stats = { calls: [], events: [] };
 const troubles = new TokenTroubles(stats.calls);
 watch(provider, stats.events);
-provider.use(control({ clients: adapter('Client'), stats, troubles }));
+provider.use(control({ clients: adapter('Client'), stats, told, troubles }));
 provider.use((context, next) => troubles.around(context, next));
 provider.use(interaction(provider));
 server.on('request', provider.callback());

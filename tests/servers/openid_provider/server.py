@@ -148,6 +148,10 @@ class OpenIdProvider:
         """An account with this address, in a browser that has not signed in yet."""
         return Person(self.issuer, email)
 
+    def tell(self, email: str, /, **claims: Any) -> None:
+        """Say this of the account with that address, such as `groups=["ops"]` or `email_verified=False`."""
+        self._control("tell", email=email, claims=claims)
+
     def request(self, client: Client, scopes: Iterable[str]) -> Request:
         """An authorisation request with PKCE; asks for consent, without which there is no offline_access."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))

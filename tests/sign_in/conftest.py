@@ -1,0 +1,58 @@
+"""A sign-in provider of the portal at a real OpenID provider, and the way of a person through both."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+
+from connectors.models import Sealed, SignInProvider
+from tests.servers.openid_provider import OpenIdProvider
+
+PORTAL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def sso(db: None, settings: Any, openid_provider: OpenIdProvider) -> SignInProvider:
+    """A provider that lets in addresses of acme.example whom somebody invited."""
+    settings.PORTAL_URL = PORTAL
+    settings.SIGN_IN_ALLOWED_PRIVATE_HOSTS = ["localhost"]
+    known = openid_provider.register_client(f"{PORTAL}/accounts/sign-in/corp/callback/")
+    return SignInProvider.objects.create(
+        slug="corp",
+        name="Acme login",
+        server_url=openid_provider.issuer,
+        client_id=known.client_id,
+        client_secret=Sealed.of(known.client_secret.get_secret_value()),
+        allowed_domains=["acme.example"],
+    )
+
+
+def leave(browser: Client, slug: str = "corp", **fields: str) -> str:
+    """Presses the provider's button on the login page; the address at the provider that the page leads to."""
+    answer = browser.post(f"/accounts/sign-in/{slug}/", fields)
+    assert answer.status_code == 200, answer.content
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', answer.content.decode())
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def local(url: str) -> str:
+    """Path and query of an address of the portal, for Django's test client."""
+    parts = urlsplit(url)
+    assert f"{parts.scheme}://{parts.netloc}" == PORTAL
+    return f"{parts.path}?{parts.query}"
+
+
+def come_in(browser: Client, provider: OpenIdProvider, email: str, **fields: str) -> Any:
+    """The whole way: button, the provider's page, and back."""
+    return browser.get(local(provider.person(email).approve(leave(browser, **fields))))
+
+
+def who(browser: Client) -> str:
+    """Whose session this is; "" for nobody's."""
+    return str(browser.session.get("_auth_user_id", ""))
