@@ -17,7 +17,7 @@ from django.utils import timezone
 from connectors.core.actor import Actor, Door
 from connectors.core.errors import PortalError
 from connectors.flows import invitations, sign_in_record
-from connectors.flows.sign_in import Identity, is_for, person_of
+from connectors.flows.admit import Identity, is_for, person_of
 from connectors.flows.sign_in_groups import follow_groups
 from connectors.models import Invitation, SignInProvider
 from connectors.oauth.adapter import SocialAccountAdapter as ConnectorsAdapter
