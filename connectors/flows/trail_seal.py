@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from connectors.core.trail.segment import BEGINNING, SegmentFacts, holes_in, leaf, ranges_of
 from connectors.models import Event, TrailSegment
@@ -70,7 +71,8 @@ def seal_one(now: dt.datetime, *, late: Sequence[int] = (), most: int = MOST) ->
     rows.sort(key=lambda row: row.pk)
     ids = ranges_of(row.pk for row in rows)
     leaves = b"".join(leaf(row.digest) for row in rows)
-    facts = SegmentFacts(end.number, ids, len(rows), leaves, end.previous, key.key_id, now)
+    newest = max(row.at for row in rows)
+    facts = SegmentFacts(end.number, ids, len(rows), leaves, end.previous, key.key_id, now, newest)
     return TrailSegment.objects.create(
         number=end.number,
         first_id=rows[0].pk,
@@ -82,7 +84,7 @@ def seal_one(now: dt.datetime, *, late: Sequence[int] = (), most: int = MOST) ->
         digest=facts.digest(key),
         key_id=key.key_id,
         sealed_at=now,
-        newest_at=max(row.at for row in rows),
+        newest_at=newest,
     )
 
 
@@ -136,12 +138,11 @@ def _sealed_among(ids: Iterable[int]) -> list[int]:
     return found
 
 
-def _genuine(rows: Iterable[Event], most: int) -> list[Event]:
+def _genuine(rows: QuerySet[Event], most: int) -> list[Event]:
     """The first rows whose digests fit; what nobody with the key has written stays outside and is told of."""
     found: list[Event] = []
-    queryset = rows.order_by("pk")  # type: ignore[attr-defined]
     after = 0
-    while len(found) < most and (batch := list(queryset.filter(pk__gt=after)[: most - len(found)])):
+    while len(found) < most and (batch := list(rows.filter(pk__gt=after).order_by("pk")[: most - len(found)])):
         for row in batch:
             if row.is_genuine():
                 found.append(row)

@@ -84,6 +84,7 @@ class TrailSegment(models.Model):
             self.previous,
             self.key_id,
             self.sealed_at,
+            self.newest_at,
         )
 
     def archive_facts(self) -> ArchiveFacts | None:

@@ -1,8 +1,8 @@
 """The database's own refusal: triggers that let nobody change or delete events and segments, on both databases.
 
 A migration puts them in place. Whoever owns the tables can take them away; `verify_audit_trail` says when they are
-gone, and finds what was done without them. On SQLite a migration that alters one of the tables makes it anew, without its
-triggers: such a migration ends with `install` again (tests/flows/test_trail_guards.py holds it to that).
+gone, and finds what was done without them. On SQLite a migration that alters one of the tables makes it anew, without
+its triggers: such a migration ends with `install` again (tests/flows/test_trail_guards.py holds it to that).
 """
 
 # ruff: noqa: S608 - the names in these statements are ours

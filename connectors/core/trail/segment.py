@@ -68,6 +68,7 @@ class SegmentFacts:
     previous: str
     key_id: str
     sealed_at: dt.datetime
+    newest_at: dt.datetime
 
     def digest(self, key: TrailKey) -> str:
         """The segment's link in the chain."""
@@ -81,6 +82,7 @@ class SegmentFacts:
                     "previous": self.previous,
                     "key": self.key_id,
                     "at": moment(self.sealed_at),
+                    "newest": moment(self.newest_at),
                 }
             )
         )
