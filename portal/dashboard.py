@@ -37,6 +37,8 @@ from connectors.models import (
     Token,
     Workspace,
 )
+from connectors.models.grants import grants_key
+from connectors.models.visibility import may_everywhere, may_in_a_workspace
 
 DAYS = 14
 LIST_LENGTH = 6
@@ -104,6 +106,8 @@ def dashboard_context(request: HttpRequest, context: dict[str, Any]) -> dict[str
         oauth=_oauth(request),
         git=_git(request),
         events=[_event_row(event) for event in Event.objects.visible_to(user)[:LIST_LENGTH]],
+        may_add_workspace=may_everywhere(user, "connectors.add_workspace"),
+        may_add_project=may_in_a_workspace(user, "connectors.add_project"),
         **_run_chart(request),
     )
     return context
@@ -230,7 +234,7 @@ def _oauth(request: HttpRequest) -> dict[str, int]:
 
     Telling the future of every token is dear, so it is cached.
     """
-    key = f"dashboard-oauth:{request.user.pk}"
+    key = f"dashboard-oauth:{grants_key(request.user)}"
     counts: dict[str, int] | None = cache.get(key)
     if counts is None:
         now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
@@ -270,7 +274,7 @@ def _event_row(event: Event) -> dict[str, Any]:
 
 
 def _run_chart(request: HttpRequest) -> dict[str, Any]:
-    key = f"dashboard-runs:{request.user.pk}"
+    key = f"dashboard-runs:{grants_key(request.user)}"
     chart: dict[str, Any] | None = cache.get(key)
     if chart is None:
         chart = _count_runs(request)

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from connectors.flows.consent_desk import waiting_count
 from connectors.models import Connector
+from connectors.models.grants import grants_key
 
 BADGE_SECONDS = 30
 """For how long the numbers beside the pages may be out of date; they are shown everywhere."""
@@ -65,7 +66,7 @@ def consent_badge(request: HttpRequest) -> str:
 
 
 def _badge(request: HttpRequest, name: str, count_now: Callable[[], int]) -> str:
-    key = f"{name}-badge:{request.user.pk}"
+    key = f"{name}-badge:{grants_key(request.user)}"
     count = cache.get(key)
     if count is None:
         count = count_now()
@@ -106,6 +107,8 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Activity", "history", "connectors.event"),
     ],
     "Access": [
+        Page("People", "group_add", "connectors.membership"),
+        Page("Invitations", "mail", "connectors.invitation"),
         Page("Users", "group", "auth.user"),
         Page("Groups", "shield_person", "auth.group"),
     ],

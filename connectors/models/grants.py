@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Q
@@ -26,6 +28,13 @@ def forget_grants(user: AbstractBaseUser | AnonymousUser) -> None:
     """Reads them anew when they are asked for next: the roles of this very object have changed."""
     for name in (_KEPT, "_perm_cache", "_user_perm_cache", "_group_perm_cache"):
         user.__dict__.pop(name, None)
+
+
+def grants_key(user: AbstractBaseUser | AnonymousUser) -> str:
+    """A short text that is another one as soon as the person may do something else: for the keys of caches."""
+    grants = grants_of(user)
+    held = (grants.is_superuser, sorted(grants.codenames), sorted(map(repr, grants.grants)))
+    return f"{user.pk}:{hashlib.sha256(repr(held).encode()).hexdigest()[:16]}"
 
 
 def _read(user: AbstractBaseUser | AnonymousUser) -> Grants:

@@ -11,12 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
-from connectors.admin.pages.frame import MAX_IDS, actor_of, draw, ids_of, route
+from connectors.admin.pages.frame import CHANGE_PROJECT, MAX_IDS, actor_of, draw, ids_of, route
 from connectors.admin.pages.plan import ShownPlan, needs_confirming, open_applies, plan_with, shown
 from connectors.core.errors import PortalError
 from connectors.flows.plan import stored_plans
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, Project, SyncRun
+from connectors.models.visibility import may_everywhere
 from connectors.tasks import start_apply, start_sync
 
 
@@ -74,6 +75,8 @@ def _projects(request: HttpRequest, ids: Sequence[int]) -> list[Project]:
 
 def _allowed(request: HttpRequest, projects: Sequence[Project]) -> list[Project]:
     """Those that this person may sync and apply; the plans of the others are only shown."""
+    if may_everywhere(request.user, CHANGE_PROJECT):
+        return list(projects)
     rows = Project.objects.filter(pk__in=[project.pk for project in projects])
     mine = set(rows.permitted(request.user, "change_project").values_list("pk", flat=True))
     return [project for project in projects if project.pk in mine]
