@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
@@ -17,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.views import ChangeList
 
 from connectors.admin import cells
 from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
@@ -24,8 +26,9 @@ from connectors.admin.forms import NoticesChanges, StaffField
 from connectors.flows.events import changes, record_event
 from connectors.flows.review_mail import mails
 from connectors.flows.review_plan import plans_of
-from connectors.flows.reviews import by_owner, by_project, delete_draft, items_to_decide
-from connectors.models import ReviewCampaign, ReviewItem
+from connectors.flows.reviews import CHANGE_REVIEW, by_owner, by_project, delete_draft, items_to_decide
+from connectors.models import ReviewCampaign, ReviewItem, ReviewNotice, Workspace
+from connectors.models.visibility import Person, may, may_everywhere, may_in_a_workspace
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -56,10 +59,25 @@ OUTCOME_TONES = {
 }
 
 
+class CampaignList(ChangeList):  # type: ignore[misc]
+    """Reviews that know how far those of their scopes are that this person may see."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        progress = progress_of(self.result_list, request.user)
+        for row in self.result_list:
+            row.progress = progress[row.pk]
+
+
 class ReviewCampaignForm(NoticesChanges):
     """What is reviewed, by when, and who is told."""
 
     watched = _STORED
+    must_name_workspace: ClassVar[bool] = False
+    """Whether this person may only review workspaces that they name."""
 
     escalate_to = StaffField(
         label=_("Escalate to"),
@@ -71,6 +89,12 @@ class ReviewCampaignForm(NoticesChanges):
     class Meta:
         model = ReviewCampaign
         fields = FIELDS
+
+    def clean_workspace(self) -> Workspace | None:
+        workspace: Workspace | None = self.cleaned_data["workspace"]
+        if workspace is None and self.must_name_workspace:
+            raise ValidationError(_("Choose a workspace: you may not review all of them."))
+        return workspace
 
     def clean_due_at(self) -> dt.datetime:
         due_at: dt.datetime = self.cleaned_data["due_at"]
@@ -89,6 +113,7 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
     search_fields = ["name"]
     search_help_text = _("Search by name")
     autocomplete_fields = ["workspace"]
+    choices_need = {"workspace": "add_reviewcampaign"}
     change_form_outer_before_template = "connectors/review/overview.html"
     empty_icon = "fact_check"
     empty_title = _("No access reviews yet")
@@ -106,6 +131,24 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return CHOSEN if obj is not None and obj.state != ReviewCampaign.State.DRAFT else []
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return CampaignList
+
+    def get_form(
+        self, request: HttpRequest, obj: ReviewCampaign | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Whoever may not review everything must say which workspace is reviewed."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.must_name_workspace = not may_everywhere(request.user, "add_reviewcampaign")
+        return form
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever is only asked to decide sees their list, and not how the review is run."""
+        return may(request.user, "connectors.view_reviewcampaign") and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return may_in_a_workspace(request.user, "add_reviewcampaign")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         closed = obj is not None and obj.state == ReviewCampaign.State.CLOSED
@@ -127,12 +170,13 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
         return row.about[:1].upper() + row.about[1:]
 
     @admin.display(description=_("State"), ordering="state")
-    def state_(self, row: ReviewCampaign) -> SafeString:
-        return state_badge(row, timezone.now())
+    def state_(self, row: Any) -> SafeString:
+        return state_badge(row, timezone.now(), row.progress)
 
     @admin.display(description=_("Decided"))
-    def progress_(self, row: ReviewCampaign) -> SafeString:
-        return progress_bar(row.decided_count, row.item_count, row.name) if row.item_count else cells.NOTHING
+    def progress_(self, row: Any) -> SafeString:
+        total, decided = row.progress
+        return progress_bar(decided, total, row.name) if total else cells.NOTHING
 
     @admin.display(description=_("Due"), ordering="due_at")
     def due_(self, row: ReviewCampaign) -> SafeString:
@@ -169,33 +213,55 @@ class ReviewCampaignAdmin(OverviewMixin, PortalAdmin):
 
 def overview(row: ReviewCampaign, request: HttpRequest) -> dict[str, Any]:
     """What the page shows above the form: how far the review is, by owner and project, and what can be done now."""
+    total, decided = progress_of([row], request.user)[row.pk]
     found: dict[str, Any] = {
         "campaign": row,
         "about": row.about,
-        "state_badge": state_badge(row, timezone.now()),
+        "state_badge": state_badge(row, timezone.now(), (total, decided)),
         "mails": mails(),
     }
     if row.state == ReviewCampaign.State.DRAFT:
         return found
     items = ReviewItem.objects.visible_to(request.user).filter(campaign=row)
     owners, projects = by_owner(items), by_project(items)
+    runs = may(request.user, CHANGE_REVIEW, row)
     return {
         **found,
-        "bar": progress_bar(row.decided_count, row.item_count, row.name),
+        "bar": progress_bar(decided, total, row.name),
+        "left": total - decided,
+        "is_part": total < row.item_count,
+        "runs": runs,
         "owners": owners[:LINES],
         "more_owners": max(0, len(owners) - LINES),
         "projects": projects[:LINES],
         "more_projects": max(0, len(projects) - LINES),
         "mine": items_to_decide(row, request.user).filter(owner=request.user.pk, decision="").count(),
-        "to_plan": sum(one.waiting + one.failed for one in plans_of(row)),
-        "notices": list(row.notices.select_related("user").exclude(mailed_at=None)[:LINES]),
+        "to_plan": sum(one.waiting + one.failed for one in plans_of(items)),
+        "notices": _notices(row, None if total == row.item_count else {one.key for one in owners}),
     }
 
 
-def state_badge(row: ReviewCampaign, now: dt.datetime) -> SafeString:
-    """The state, and that the day has passed."""
-    state = ReviewCampaign.State(row.state)
-    if row.is_overdue(now) and row.undecided_count:
+def progress_of(rows: Iterable[ReviewCampaign], user: Person) -> dict[int, tuple[int, int]]:
+    """By key, how many scopes of each review this person may see, and how many of them are decided."""
+    rows = list(rows)
+    if may_everywhere(user, "view_reviewcampaign"):
+        return {row.pk: (row.item_count, row.decided_count) for row in rows}  # as they were counted before
+    seen = ReviewItem.objects.visible_to(user).filter(campaign__in=[row.pk for row in rows]).progress()
+    return {row.pk: seen.get(row.pk, (0, 0)) for row in rows}
+
+
+def _notices(row: ReviewCampaign, owners: set[int | None] | None) -> list[ReviewNotice]:
+    """Who was told: all, or those of these owners who were asked to decide."""
+    sent = row.notices.select_related("user").exclude(mailed_at=None)
+    if owners is not None:
+        sent = sent.filter(user__in=[key for key in owners if key is not None], kind=ReviewNotice.Kind.REMINDER)
+    return list(sent[:LINES])
+
+
+def state_badge(row: ReviewCampaign, now: dt.datetime, progress: tuple[int, int]) -> SafeString:
+    """The state, and that the day has passed while something is undecided."""
+    state, (total, decided) = ReviewCampaign.State(row.state), progress
+    if row.is_overdue(now) and decided < total:
         return format_html("{} {}", cells.badge(state.label, STATE_TONES[state]), cells.badge(_("Overdue"), "danger"))
     return cells.badge(state.label, STATE_TONES[state])
 

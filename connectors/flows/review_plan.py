@@ -83,7 +83,9 @@ def carry_out(campaign: ReviewCampaign, connectors: ConnectorQuerySet, actor: Ac
     if campaign.state == ReviewCampaign.State.DRAFT:
         raise Refused("This review has not been opened, so nothing was decided.")
     if again:
-        _items(campaign).filter(outcome=Outcome.FAILED).update(outcome=Outcome.WAITING, outcome_note="")
+        theirs = connectors.order_by().values("pk")
+        failed_before = _items(campaign).filter(outcome=Outcome.FAILED, connector__in=theirs)
+        failed_before.update(outcome=Outcome.WAITING, outcome_note="")
     refresh_outcomes(campaign)
     waiting = connectors.filter(pk__in=_items(campaign).filter(outcome=Outcome.WAITING).values("connector"))
     ids = list(waiting.order_by("pk").values_list("pk", flat=True))
@@ -105,9 +107,9 @@ def refresh_outcomes(campaign: ReviewCampaign | None = None) -> int:
     return gone.update(outcome=Outcome.DONE, outcome_note=GONE)
 
 
-def plans_of(campaign: ReviewCampaign) -> list[ToPlan]:
-    """The projects in which something was decided to change, those with something left to do first."""
-    rows = _items(campaign).exclude(outcome=Outcome.NONE).exclude(project=None).order_by()
+def plans_of(items: ReviewItemQuerySet) -> list[ToPlan]:
+    """The projects of these reviewed scopes in which something was decided to change, those with work left first."""
+    rows = items.exclude(outcome=Outcome.NONE).exclude(project=None).order_by()
     counts = {name: Count("pk", filter=Q(outcome=name)) for name in ("waiting", "declared", "failed", "done")}
     found = [
         ToPlan(*row) for row in rows.values_list("project_id", "project_label").annotate(**counts).values_list(*_PLAN)

@@ -24,7 +24,7 @@ from connectors.models.ledger import LedgerEntryQuerySet
 from connectors.models.review import ReviewItemQuerySet
 
 CHANGE_REVIEW = "connectors.change_reviewcampaign"
-"""Whoever has it runs reviews, and may decide in every owner's stead."""
+"""Whoever has it for a review runs it; whoever has it for a project may decide there in every owner's stead."""
 MAX_REASON = 2_000
 """Characters of a reason."""
 NAMED = 50
@@ -149,9 +149,10 @@ def open_review(campaign: ReviewCampaign, entries: LedgerEntryQuerySet, actor: A
 
 
 def items_to_decide(campaign: ReviewCampaign, user: AbstractBaseUser | AnonymousUser) -> ReviewItemQuerySet:
-    """The scopes of this review that `user` may decide on: their own, or all for whoever runs reviews."""
+    """The scopes of this review that `user` may decide on: their own, and those where they may run reviews."""
     items = ReviewItem.objects.visible_to(user).filter(campaign=campaign)
-    return items if getattr(user, "has_perm", bool)(CHANGE_REVIEW) else items.filter(owner=user.pk)
+    theirs = ReviewItem.objects.permitted(user, CHANGE_REVIEW.partition(".")[2]).filter(campaign=campaign)
+    return items.filter(Q(owner=user.pk) | Q(pk__in=theirs.order_by().values("pk")))
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
 from connectors.core.roles import Reach
@@ -135,6 +135,7 @@ class ReviewCampaign(models.Model):
 
 class ReviewItemQuerySet(VisibleQuerySet["ReviewItem"]):
     seen_with = "reviewcampaign"
+    workspace_path = "campaign__workspace"  # its evidence stays whole for its people, whatever becomes of a project
 
     def besides(self, user: Person) -> Q | None:
         """What they are asked to decide on."""
@@ -142,6 +143,13 @@ class ReviewItemQuerySet(VisibleQuerySet["ReviewItem"]):
 
     def undecided(self) -> ReviewItemQuerySet:
         return self.filter(decision="")
+
+    def progress(self) -> dict[int, tuple[int, int]]:
+        """By the review's key, how many of these scopes there are and how many are decided."""
+        counted = (
+            self.order_by().values_list("campaign").annotate(total=Count("pk"), left=Count("pk", filter=Q(decision="")))
+        )
+        return {campaign: (total, total - left) for campaign, total, left in counted}
 
 
 class ReviewItem(models.Model):

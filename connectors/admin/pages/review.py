@@ -21,6 +21,8 @@ from connectors.flows.review_plan import AT_ONCE, Carried, carry_out, plans_of
 from connectors.flows.review_snapshot import verify
 from connectors.flows.reviews import CHANGE_REVIEW, close_review, open_review, prospect
 from connectors.models import Connector, LedgerEntry, ReviewCampaign, ReviewItem
+from connectors.models.review import ReviewItemQuerySet
+from connectors.models.visibility import may
 
 PER_PAGE = 50
 
@@ -40,7 +42,7 @@ def open_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
     campaign = visible(model_admin, request, ReviewCampaign.objects.select_related("workspace"), object_id)
     entries, problem = LedgerEntry.objects.visible_to(request.user), ""
     if request.method == "POST":
-        require(request, CHANGE_REVIEW)
+        require(request, CHANGE_REVIEW, campaign)
         try:
             open_review(campaign, entries, actor_of(request), now=timezone.now())
         except PortalError as error:
@@ -59,7 +61,7 @@ def open_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
         campaign=campaign,
         prospect=prospect(campaign, entries),
         mails=mails(),
-        may_open=request.user.has_perm(CHANGE_REVIEW),
+        may_open=may(request.user, CHANGE_REVIEW, campaign),
         behind=Connector.objects.visible_to(request.user).without_ledger().count(),
         problem=problem,
     )
@@ -69,18 +71,18 @@ def carry_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
     """The projects in which something was decided to change. POST declares it, for their plans."""
     campaign = visible(model_admin, request, ReviewCampaign.objects.all(), object_id)
     if request.method == "POST":
-        require(request, CHANGE_REVIEW)
+        require(request, CHANGE_REVIEW, campaign)
         require(request, CHANGE_CONNECTOR)
         try:
-            rows = Connector.objects.visible_to(request.user)
+            rows = Connector.objects.permitted(request.user, "change_connector")
             carried = carry_out(campaign, rows, actor_of(request), again="again" in request.POST)
         except PortalError as error:
             messages.error(request, str(error))
         else:
             _tell(request, carried)
         return HttpResponseRedirect(request.path)
-    plans = plans_of(campaign)
-    failed = ReviewItem.objects.visible_to(request.user).filter(campaign=campaign, outcome=ReviewItem.Outcome.FAILED)
+    items = _items(request, campaign)
+    plans, failed = plans_of(items), items.filter(outcome=ReviewItem.Outcome.FAILED)
     return draw(
         model_admin,
         request,
@@ -92,7 +94,7 @@ def carry_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
         waiting=sum(one.waiting for one in plans),
         failed=failed.order_by("pk")[:PER_PAGE],
         failed_count=sum(one.failed for one in plans),
-        may_carry=request.user.has_perm(CHANGE_REVIEW) and request.user.has_perm(CHANGE_CONNECTOR),
+        may_carry=may(request.user, CHANGE_REVIEW, campaign) and may(request.user, CHANGE_CONNECTOR),
         at_once=AT_ONCE,
     )
 
@@ -100,7 +102,7 @@ def carry_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
 def close_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Says what closing means and what is undecided. POST closes the review."""
     campaign = visible(model_admin, request, ReviewCampaign.objects.all(), object_id)
-    require(request, CHANGE_REVIEW)
+    require(request, CHANGE_REVIEW, campaign)
     problem = ""
     if request.method == "POST":
         try:
@@ -118,7 +120,7 @@ def close_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
         title=f"Close {campaign}",
         original=campaign,
         campaign=campaign,
-        waiting=sum(one.waiting for one in plans_of(campaign)),
+        waiting=sum(one.waiting for one in plans_of(_items(request, campaign))),
         problem=problem,
     )
 
@@ -126,12 +128,13 @@ def close_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: in
 def evidence_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Every frozen row with its decision. `?verify=1` compares them with the fingerprint, `?download=` takes all."""
     campaign = visible(model_admin, request, ReviewCampaign.objects.select_related("workspace"), object_id)
-    items = ReviewItem.objects.visible_to(request.user).filter(campaign=campaign).order_by("pk")
-    kind = asked_for(request)
+    items = _items(request, campaign).order_by("pk")
+    # Evidence is the whole of a review or none: a part of it would not give its fingerprint.
+    seen, kind = items.count(), asked_for(request)
+    is_whole = seen == campaign.items.count()
+    if (kind or request.GET.get("verify")) and not is_whole:
+        raise PermissionDenied
     if kind and campaign.state != ReviewCampaign.State.DRAFT:
-        # Evidence is the whole of a review or none: a part of it would not give its fingerprint.
-        if items.count() != campaign.items.count():
-            raise PermissionDenied
         return answer(request, review_table(campaign, campaign.about), kind, target=campaign)
     page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
     return draw(
@@ -142,8 +145,15 @@ def evidence_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id:
         original=campaign,
         campaign=campaign,
         page=page,
+        seen=seen,
+        is_whole=is_whole,
         verification=verify(campaign) if request.GET.get("verify") else None,
     )
+
+
+def _items(request: HttpRequest, campaign: ReviewCampaign) -> ReviewItemQuerySet:
+    """The review's scopes that this person may see."""
+    return ReviewItem.objects.visible_to(request.user).filter(campaign=campaign)
 
 
 def _tell(request: HttpRequest, carried: Carried) -> None:

@@ -21,7 +21,7 @@ from connectors.admin import cells
 from connectors.admin.pages.frame import actor_of, draw, ids_of, route
 from connectors.core.errors import PortalError
 from connectors.flows.review_choices import Narrower, narrower_than
-from connectors.flows.reviews import CHANGE_REVIEW, Ruling, decide, items_to_decide, needs_reason
+from connectors.flows.reviews import Ruling, decide, items_to_decide, needs_reason
 from connectors.models import IntegrationType, ReviewCampaign, ReviewItem
 from connectors.models.review import ReviewItemQuerySet
 
@@ -212,11 +212,11 @@ def _groups(request: HttpRequest, campaign: ReviewCampaign, page: Page[ReviewIte
     rows = list(page.object_list)
     names = IntegrationType.objects.filter(pk__in={row.type_slug for row in rows})
     titles = dict(names.values_list("slug", "display_name"))
-    runs = request.user.has_perm(CHANGE_REVIEW)
-    is_open = campaign.state == ReviewCampaign.State.OPEN
+    mine = items_to_decide(campaign, request.user).filter(pk__in=[row.pk for row in rows])
+    decidable = set(mine.values_list("pk", flat=True)) if campaign.state == ReviewCampaign.State.OPEN else set()
     found = []
     for _, together in groupby(rows, key=lambda row: (row.project_id, row.project_label, row.type_slug)):
-        lines = [_line(row, is_open and (runs or row.owner_id == request.user.pk), typed) for row in together]
+        lines = [_line(row, row.pk in decidable, typed) for row in together]
         found.append(_group(lines, titles))
     return found
 
