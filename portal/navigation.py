@@ -111,6 +111,7 @@ SECTIONS: dict[str, list[Page]] = {
         Page("Invitations", "mail", "connectors.invitation"),
         Page("Users", "group", "auth.user"),
         Page("Groups", "shield_person", "auth.group"),
+        Page("Sign-in providers", "login", "connectors.signinprovider"),
     ],
 }
 
