@@ -49,6 +49,7 @@ UNFOLD: dict[str, Any] = {
     "COMMAND": {"search_models": False, "show_history": False},
     "ACCOUNT": {
         "navigation": [
+            {"title": "My access", "link": reverse_lazy("admin:connectors_membership_mine")},
             {"title": "Second factor", "link": reverse_lazy("mfa_index")},
             {"title": "Sessions", "link": reverse_lazy("sign_in_sessions")},
             {"title": "Change password", "link": reverse_lazy("account_change_password")},

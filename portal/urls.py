@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from portal import search
+from portal import join, search
 
 # Login goes through allauth alone: Django's own admin login would skip its rate limits and second factor.
 admin.autodiscover()
@@ -32,6 +32,8 @@ urlpatterns = [
     path("admin/password_change/done/", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("accounts/", include("portal.sign_in.urls")),
+    path("join/", join.page, name="join_page"),
+    path("join/<str:token>/", join.enter, name="join"),
     path("api/", include("connectors.api.urls")),
     path("", include("connectors.oauth.urls")),
 ]

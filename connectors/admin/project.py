@@ -227,6 +227,7 @@ def overview(project: Project, request: HttpRequest) -> dict[str, Any]:
         "consents_waiting": sum(bool(row.consent) for row in rows),
         "tokens_waiting": sum(_token_waits(row, now) for row in rows) if may(user, VIEW_TOKEN, project) else 0,
         "may_add_connector": may(user, "connectors.add_connector", project),
+        "may_see_people": may(user, "connectors.view_membership", project),
     }
 
 

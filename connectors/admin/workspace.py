@@ -60,7 +60,10 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
         return may_everywhere(request.user, "connectors.add_workspace")
 
     def overview_of(self, request: HttpRequest, row: Workspace | None) -> dict[str, Any]:
-        return {"may_discover": row is not None and may(request.user, ADD_PROJECT, row)}
+        return {
+            "may_discover": row is not None and may(request.user, ADD_PROJECT, row),
+            "may_see_people": row is not None and may(request.user, "connectors.view_membership", row),
+        }
 
     def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
         if obj is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import re
 import secrets
 import smtplib
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from connectors.core.crypto import fingerprint
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
 from connectors.flows.memberships import Place, grant, refuse_giving
+from connectors.flows.user_names import free_username
 from connectors.flows.users import note_user_added, note_user_changed, state_of
 from connectors.models import Invitation, Membership, Project, Workspace
 from connectors.models.membership import RoleChoices
@@ -142,17 +142,6 @@ def withdraw(actor: Actor, invitation: Invitation, *, note: str = "") -> bool:
     invitation.withdrawn_at = now
     record_event(actor, "invitation.withdrawn", invitation, before=_told(invitation), note=note)
     return True
-
-
-def free_username(email: str) -> str:
-    """A name to log in with, from the address: `ann.lee@example.com` → `ann.lee`, or `ann.lee2` where that is taken."""
-    base = re.sub(r"[^a-z0-9._-]", "", email.partition("@")[0].lower())[:100] or "user"
-    taken = {
-        name.lower() for name in User.objects.filter(username__istartswith=base).values_list("username", flat=True)
-    }
-    if base not in taken:
-        return base
-    return next(name for number in range(2, len(taken) + 3) if (name := f"{base}{number}") not in taken)
 
 
 @transaction.atomic

@@ -108,22 +108,30 @@ def grant(
     return made
 
 
+def refuse_change(giver: User, membership: Membership, role: str) -> None:
+    """Raises Refused when `change_role` would, so that a form can say so beforehand."""
+    place = place_of(membership)
+    refuse_giving(giver, place)
+    if role not in RoleChoices.values:
+        raise Refused("There is no such role.")
+    same = _same(membership.user, membership.group, place).filter(role=role)
+    if same.exclude(pk=membership.pk).exists():
+        raise _held(membership.user, membership.group, role, place)
+
+
 @transaction.atomic
 def change_role(actor: Actor, giver: User, membership: Membership, role: str) -> None:
     """Makes it another role at the same place. Raises Refused where `giver` may not, or they have that one already."""
-    place = place_of(membership)
-    refuse_giving(giver, place)
+    refuse_change(giver, membership, role)
     stored = Membership.objects.get(pk=membership.pk)
     before = described(stored)
-    if role not in RoleChoices.values:
-        raise Refused("There is no such role.")
     if stored.role == role:
         return
     try:
         with transaction.atomic():
             Membership.objects.filter(pk=membership.pk).update(role=role, added_by_label=giver.get_username())
     except IntegrityError:
-        raise _held(stored.user, stored.group, role, place) from None
+        raise _held(stored.user, stored.group, role, place_of(stored)) from None
     membership.role = role
     _note(actor, "membership.changed", membership, before=before, after=described(membership))
 

@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
 from connectors.core.actor import Actor
-from connectors.flows.end_sessions import end_sessions
 from connectors.flows.events import changes, record_event
 from connectors.flows.memberships import described
+from connectors.flows.sign_in import end_sessions
 from connectors.models import Membership
 from connectors.models.grants import forget_grants
 
@@ -40,8 +40,9 @@ def note_user_changed(actor: Actor, user: User, before: dict[str, Any]) -> None:
     if not new:
         return
     switched_off = new.get("is_active") is False
-    note = f"Sessions ended: {end_sessions(user)}" if switched_off else ""
-    record_event(actor, "user.deactivated" if switched_off else "user.changed", user, before=old, after=new, note=note)
+    record_event(actor, "user.deactivated" if switched_off else "user.changed", user, before=old, after=new)
+    if switched_off:
+        end_sessions(user, actor)
 
 
 def note_password_set(actor: Actor, user: User) -> None:
@@ -55,7 +56,7 @@ def delete_user(actor: Actor, user: User) -> None:
     """Deletes an account with its roles, which go on record with it."""
     roles = Membership.objects.filter(user=user).select_related("user", "group", "workspace", "project")
     held = [f"{row['role']} of {row['where']}" for row in map(described, roles)]
-    end_sessions(user)
+    end_sessions(user, actor)
     record_event(actor, "user.deleted", user, before={**_told(state_of(user)), "roles": held})
     user.delete()
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from connectors.core.actor import Actor, Door
 from connectors.core.errors import Refused
-from connectors.flows.invitations import accept, find, free_username, invite, join, withdraw
+from connectors.flows.invitations import accept, find, invite, join, withdraw
+from connectors.flows.user_names import free_username
 from connectors.models import Event, Invitation, Membership, Project
 from tests.factories import SHELL, make_membership, make_user
 

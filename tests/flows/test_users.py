@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
+from django.urls import reverse
 
 from connectors.core.actor import Actor, Door
 from connectors.flows.users import (
@@ -58,8 +59,9 @@ def test_saving_without_a_change_leaves_no_trace(ann: User) -> None:
 
 def test_switching_an_account_off_ends_its_sessions_and_no_others(ann: User, operator: User) -> None:
     anns, boss = Client(), Client()
-    anns.force_login(ann)
-    boss.force_login(operator)
+    for browser, user in ((anns, ann), (boss, operator)):
+        browser.post(reverse("account_login"), {"login": user.username, "password": "password"})
+    assert (is_logged_in(anns), is_logged_in(boss)) == (True, True)
     before = state_of(ann)
     ann.is_active = False
     ann.save()

@@ -30,11 +30,13 @@ from connectors.admin.pages import (
     oauth_client,
     oauth_support,
     offered,
+    people_access,
     person,
     plan,
     plan_many,
     policy_exception,
     policy_rule,
+    project_access,
     pull,
     repository_check,
     repository_export,
@@ -54,7 +56,18 @@ from connectors.admin.pages import (
 _MODULES = {
     "alertroute": (alert_route,),
     "cataloguescope": (scope_facts,),
-    "project": (plan, plan_many, pull, import_files, import_many, export_files, consents, ledger_project),
+    "membership": (people_access,),
+    "project": (
+        plan,
+        plan_many,
+        pull,
+        import_files,
+        import_many,
+        export_files,
+        consents,
+        ledger_project,
+        project_access,
+    ),
     "connector": (consent, desk, ledger_connector, timeline),
     "integrationtype": (oauth_support, offered),
     "ledgerentry": (ledger_groups, saved_views, history_state, history_changes, person),
@@ -65,7 +78,8 @@ _MODULES = {
     "policyrule": (policy_rule,),
     "syncrun": (run,),
     "token": (token, revoke, forecast),
-    "workspace": (discover, device_login),
+    "user": (people_access,),
+    "workspace": (discover, device_login, project_access),
 }
 
 
