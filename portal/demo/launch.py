@@ -118,6 +118,10 @@ def welcome(place: DemoPlace, password: str | None) -> str:
   11. Repositories, Apps (demo): import what Jonas committed, export what was
       changed here, settle a conflict. Then look at what the portal committed:
       git -C {place.repository} log -p -1
+  12. Log in as maya, jonas or lena with the same password, in a private
+     window: each finds their own projects alone. Maya decides on what Jonas
+     asked for: Approvals. Who may do what: People, and a project's Access.
+  13. Activity: everything that was done, sealed. Operations: how it all runs.
 
   The shell, in another terminal (DEBUG=1 uses the demo's own keys):
      DEBUG=1 .venv/bin/python manage.py plan_connectors --all

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 from pydantic import SecretStr
@@ -62,7 +61,7 @@ DECISIONS = {
 
 
 def seed_people(login: str) -> None:
-    """Colleagues of the demo's login, to whom projects belong. They have no password until somebody sets one."""
+    """Colleagues of the demo's login, to whom projects belong; `people_samples` gives them roles."""
     for name, (first, last) in PEOPLE.items():
         user, is_new = get_user_model().objects.get_or_create(
             username=name,
@@ -71,7 +70,6 @@ def seed_people(login: str) -> None:
         if is_new:
             user.set_unusable_password()
             user.save(update_fields=["password"])
-            user.user_permissions.set(_permissions())
     owners = {"storefront": login, "helpdesk": MAYA, "insights": JONAS}
     for project in Project.objects.filter(slug__in=TAGS, owner=None, tags=[]):
         project.owner, project.tags = _user(owners[project.slug]), TAGS[project.slug]
@@ -118,13 +116,6 @@ def actor_of(name: str) -> Actor:
 def _user(name: str) -> User:
     found: User = get_user_model().objects.get(username=name)
     return found
-
-
-def _permissions() -> Sequence[Permission]:
-    """What somebody may do who answers for an app: look at everything, change connectors, ask for exceptions."""
-    ours = Permission.objects.filter(content_type__app_label="connectors")
-    more = ("change_connector", "sync_project", "add_policyexception")
-    return list(ours.filter(codename__startswith="view_") | ours.filter(codename__in=more))
 
 
 def _put_drive(place: DemoPlace, scope: str) -> None:

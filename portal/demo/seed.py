@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from connectors.core.errors import Refused
 from connectors.models import Project, Workspace
-from portal.demo import ledger_samples
+from portal.demo import ledger_samples, people_samples
 from portal.demo.oauth_samples import seed_oauth
 from portal.demo.past import days_ago
 from portal.demo.place import PROJECTS, DemoPlace
@@ -69,6 +69,9 @@ def seed(place: DemoPlace) -> None:
         ledger_samples.tell_story(place, LOGIN)
     seed_repository(place, LOGIN)
     ledger_samples.seed_rules(place, LOGIN)
+    workspace = Workspace.objects.get(name=WORKSPACE)
+    people_samples.seed_roles(LOGIN, workspace, ensure_login(place))
+    people_samples.seed_approvals(LOGIN, workspace)
 
 
 def _projects() -> None:
