@@ -50,18 +50,22 @@ class Kept:
                     start_new_session=True,
                 )
 
-    def kill(self, *, whole: bool = True) -> None:
-        """kill -9, of its children too unless `whole` is False: a git that it started then lives on."""
+    def kill(self, *, whole: bool = True) -> int:
+        """kill -9, of its children too unless `whole` is False: a git that it started then lives on.
+
+        Gives the id of the process group that it was; -1 when it did not run.
+        """
         with self._lock:
             process, self._process = self._process, None
             if process is None:
-                return
+                return -1
             with suppress(ProcessLookupError):
                 if whole:
                     os.killpg(process.pid, signal.SIGKILL)
                 else:
                     process.send_signal(signal.SIGKILL)
             process.wait()
+            return process.pid
 
     def limit_files(self, size: int | None) -> None:
         """No file that it or its children write may grow beyond `size` bytes, as on a full disk; None lifts that."""

@@ -67,7 +67,7 @@ def _in_world(made: World, plan: Plan) -> list[str]:
         troubles.start()
         turns, tries = _people_work(made, session, plan, troubles)
         troubles.finish()
-        found = _when_quiet(lambda: verdict.faults(made, turns, troubles.at), plan)
+        found = _when_quiet(lambda: verdict.faults(made, turns, troubles.deaths), plan)
     finally:
         stop.set()
         clock.join()
@@ -130,7 +130,9 @@ def main(arguments: list[str]) -> int:
     if reason := own_servers.missing():
         say(reason)
         return 2
-    found = carry_out(Plan(chosen.kills, seed=chosen.seed))
+    # In the long run there is time between two kills in which something can be half done.
+    pause = (0.5, 2.5) if chosen.kills < 50 else (0.5, 7.0)
+    found = carry_out(Plan(chosen.kills, seed=chosen.seed, pause=pause))
     for fault in found:
         say(f"FAULT {fault}")
     say(f"{chosen.kills} kills, seed {chosen.seed}: {len(found)} faults")

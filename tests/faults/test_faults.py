@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests import needs
 from tests.faults import own_servers
-from tests.faults.provider import Provider
+from tests.faults.provider import Death, Provider, Use, group_behind
 from tests.servers.token_endpoint import TokenServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,20 +35,43 @@ def use(idp: TokenServer, refresh: str) -> None:
     idp.answer({"grant_type": "refresh_token", "refresh_token": refresh})
 
 
-def test_a_refresh_token_that_is_used_twice_is_told(idp: TokenServer) -> None:
-    provider = Provider(idp)
-    _, refresh = idp.issue()
-    use(idp, refresh)
-    assert provider.unexplained([]) == 0
-    use(idp, refresh)
-    assert provider.unexplained([]) == 1
-
-
-def test_a_death_before_the_first_use_excuses_no_second_one(idp: TokenServer) -> None:
+@pytest.fixture
+def used_twice(idp: TokenServer) -> Provider:
+    """Somebody used a refresh token, and then another one did."""
     provider = Provider(idp)
     _, refresh = idp.issue()
     use(idp, refresh)
     use(idp, refresh)
-    (first, second) = provider.reused[0]
-    assert provider.unexplained([first - 1]) == 1
-    assert provider.unexplained([(first + second) / 2]) == 0
+    ((first, second),) = provider.reused
+    provider.uses[refresh] = [Use(first.at, 7), Use(first.at + 1, 8)]
+    assert second.at >= first.at
+    return provider
+
+
+def first_use(provider: Provider) -> float:
+    return provider.reused[0][0].at
+
+
+def test_a_refresh_token_that_is_used_once_is_nothing_to_tell(idp: TokenServer) -> None:
+    provider = Provider(idp)
+    use(idp, idp.issue()[1])
+    assert provider.unexplained([]) == []
+
+
+def test_a_refresh_token_that_is_used_twice_is_told(used_twice: Provider) -> None:
+    assert len(used_twice.unexplained([])) == 1
+
+
+@pytest.mark.parametrize("group", [7, 0], ids=["whoever asked", "the database"])
+def test_a_death_with_the_answer_under_way_excuses_the_second_use(used_twice: Provider, group: int) -> None:
+    assert used_twice.unexplained([Death(first_use(used_twice) + 0.5, group)]) == []
+
+
+@pytest.mark.parametrize(("after", "group"), [(-0.5, 7), (0.5, 8), (1.5, 7)], ids=["before", "another", "too late"])
+def test_no_other_death_excuses_it(used_twice: Provider, after: float, group: int) -> None:
+    assert len(used_twice.unexplained([Death(first_use(used_twice) + after, group)])) == 1
+
+
+def test_the_process_behind_a_connection_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as made:
+        assert group_behind(made.getsockname()[1]) == os.getpgid(0)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tests.faults.provider import Death
 from tests.faults.world import World
 from tests.servers.http import ask
 
@@ -28,13 +29,13 @@ BASE44 = (
 
 @dataclass
 class Troubles:
-    """Kills `kills` times, with an outage of each kind among them. `at` is when something died, `counts` what."""
+    """Kills `kills` times, with an outage of each kind among them. `counts` says what went wrong how often."""
 
     world: World
     kills: int
     seed: int
     pause: tuple[float, float]
-    at: list[float] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     _thread: threading.Thread | None = None
     _failed: BaseException | None = None
@@ -80,9 +81,9 @@ class Troubles:
 
     def _kill(self, chance: random.Random) -> None:
         name, whole = chance.choice(TARGETS), chance.random() < 0.7
-        self.at.append(time.monotonic())
         self.counts[name.split("-")[0]] += 1
-        self.world.processes[name].kill(whole=whole or name == "web")
+        group = self.world.processes[name].kill(whole=whole or name == "web")
+        self.deaths.append(Death(time.monotonic(), group))
 
     def _outage(self, what: str, chance: random.Random) -> None:
         self.counts[what] += 1
@@ -98,11 +99,10 @@ class Troubles:
         actions[what]()
 
     def _restart_postgres(self) -> None:
-        self.at.append(time.monotonic())
         self.world.postgres.crash()
+        self.deaths.append(Death(time.monotonic(), 0))
         time.sleep(0.5)
         self.world.postgres.start()
-        self.at.append(time.monotonic())
 
     def _restart_redis(self) -> None:
         self.world.redis.crash()

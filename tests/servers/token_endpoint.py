@@ -35,6 +35,8 @@ class TokenServer:
     hold: str = ""
     arrived: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
+    caller: threading.local = field(default_factory=threading.local)
+    """`caller.port` is the one on the other side of the call that this thread answers."""
     _live: dict[str, str] = field(default_factory=dict)
     _spent: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -124,6 +126,7 @@ def token_server() -> Iterator[TokenServer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             form = dict(parse_qsl(body))
+            state.caller.port = self.client_address[1]
             if self.path == "/revoke":
                 state.revoked.append(form.get("token", ""))
                 status, document = 200, dict[str, Any]()
