@@ -12,11 +12,12 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
-from connectors.admin.pages.frame import ADD_PROJECT, actor_of, draw, fragment, require, route, visible
+from connectors.admin.pages.frame import ADD_PROJECT, CHANGE_PROJECT, actor_of, draw, fragment, require, route, visible
 from connectors.core.errors import PortalError, Refused
 from connectors.flows.connect import client_for
 from connectors.flows.discover import Discovery, FoundApp, choose, create_projects, list_apps
 from connectors.models import Project, Workspace
+from connectors.models.visibility import may
 from connectors.tasks import start_sync
 
 
@@ -85,7 +86,7 @@ def _create(request: HttpRequest, workspace: Workspace) -> None:
     chosen = choose(list_apps(workspace, client_for(workspace)), wanted)
     created = _create_all(request, workspace, chosen)
     messages.success(request, f"Added {len(created)} project{'' if len(created) == 1 else 's'}.")
-    if request.POST.get("sync"):
+    if request.POST.get("sync") and may(request.user, CHANGE_PROJECT, workspace):
         start_sync(created, actor_of(request))
         messages.info(request, "Their connectors are being read from Base44; the list of projects shows when.")
 
