@@ -6,10 +6,11 @@ from django.apps import AppConfig
 
 
 class PortalConfig(AppConfig):
-    """Connects what allauth tells by signal alone."""
+    """Connects what allauth tells by signal alone, and registers the checks of unsafe settings."""
 
     name = "portal"
 
     def ready(self) -> None:
-        """Imports the receivers."""
+        """Imports the receivers and the checks."""
+        from portal import deploy_checks  # noqa: F401
         from portal.sign_in import on_record  # noqa: F401

@@ -15,8 +15,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from connectors.admin.pages import operations
 from connectors.flows.consent_desk import waiting_count
-from connectors.models import Connector
+from connectors.models import Approval, Connector
 from connectors.models.grants import grants_key
 
 BADGE_SECONDS = 30
@@ -28,7 +29,7 @@ BADGE_LIMIT = 99
 class Page:
     """One line of the sidebar: a model's list in the admin, or with `name` another page of that model's admin.
 
-    `badge` counts what waits behind the page, "" for nothing.
+    `badge` counts what waits behind the page, "" for nothing. `may` is asked beside the model's own permission.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Page:
     model: str
     name: str = "changelist"
     badge: Callable[[HttpRequest], str] | None = None
+    may: Callable[[HttpRequest], bool] | None = None
 
     @property
     def model_class(self) -> type[Model]:
@@ -50,7 +52,8 @@ class Page:
     def is_open_to(self, request: HttpRequest) -> bool:
         """Whether the model has an admin page that this person may look at."""
         model_admin = admin.site._registry.get(self.model_class)
-        return model_admin is not None and model_admin.has_view_permission(request)
+        is_shown = model_admin is not None and model_admin.has_view_permission(request)
+        return is_shown and (self.may is None or self.may(request))
 
 
 def attention_badge(request: HttpRequest) -> str:
@@ -63,6 +66,12 @@ def attention_badge(request: HttpRequest) -> str:
 def consent_badge(request: HttpRequest) -> str:
     """How many connectors wait for somebody's consent, in the same way."""
     return _badge(request, "consent", lambda: waiting_count(request.user, timezone.now(), BADGE_LIMIT + 1))
+
+
+def approval_badge(request: HttpRequest) -> str:
+    """How many approvals wait for this person to decide, in the same way."""
+    waiting = Approval.objects.to_decide_by(request.user, timezone.now())
+    return _badge(request, "approval", lambda: waiting.order_by()[: BADGE_LIMIT + 1].count())
 
 
 def _badge(request: HttpRequest, name: str, count_now: Callable[[], int]) -> str:
@@ -95,6 +104,8 @@ SECTIONS: dict[str, list[Page]] = {
         Page("History", "history", "connectors.ledgerentry", "history"),
         Page("Policies", "gavel", "connectors.policyrule"),
         Page("Exceptions", "rule", "connectors.policyexception"),
+        Page("Approvals", "group", "connectors.approval", badge=approval_badge),
+        Page("Approval rules", "verified_user", "connectors.approvaldemand"),
         Page("Access reviews", "fact_check", "connectors.reviewcampaign"),
         Page("Incidents", "notifications_active", "connectors.incident"),
         Page("Alert routes", "alt_route", "connectors.alertroute"),
@@ -105,6 +116,7 @@ SECTIONS: dict[str, list[Page]] = {
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),
         Page("Activity", "history", "connectors.event"),
+        Page("Operations", "monitor_heart", "connectors.event", "operations", may=operations.is_open_to),
     ],
     "Access": [
         Page("People", "group_add", "connectors.membership"),

@@ -13,6 +13,7 @@ from django.urls import URLPattern
 
 from connectors.admin.pages import (
     alert_route,
+    approval,
     consent,
     consents,
     desk,
@@ -30,6 +31,7 @@ from connectors.admin.pages import (
     oauth_client,
     oauth_support,
     offered,
+    operations,
     people_access,
     person,
     plan,
@@ -55,6 +57,7 @@ from connectors.admin.pages import (
 
 _MODULES = {
     "alertroute": (alert_route,),
+    "approval": (approval,),
     "cataloguescope": (scope_facts,),
     "membership": (people_access,),
     "project": (
@@ -69,6 +72,7 @@ _MODULES = {
         project_access,
     ),
     "connector": (consent, desk, ledger_connector, timeline),
+    "event": (operations,),
     "integrationtype": (oauth_support, offered),
     "ledgerentry": (ledger_groups, saved_views, history_state, history_changes, person),
     "oauthclient": (oauth_client,),
