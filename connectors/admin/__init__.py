@@ -5,6 +5,7 @@ Django registers the admins by importing this package.
 
 from connectors.admin import (
     alert,
+    approval,
     catalogue_scope,
     connector,
     consent_link,
@@ -27,6 +28,7 @@ from connectors.admin import (
 
 __all__ = [
     "alert",
+    "approval",
     "catalogue_scope",
     "connector",
     "consent_link",

@@ -17,13 +17,13 @@ from connectors.core.base44.faults import ANSWER_LOST
 from connectors.core.errors import ApiError, PortalError, Refused
 from connectors.core.plan import Action, ActionKind, Plan
 from connectors.flows.approval_matters import plan_matter
-from connectors.flows.approvals import allow
+from connectors.flows.approvals import allow, ask
 from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at, plan_against
 from connectors.flows.repository_runs import after_apply
 from connectors.flows.runs import claim_run, finish_run, heartbeat, is_cancelled, open_run
-from connectors.models import Connector, Project, SyncRun, SyncStep
+from connectors.models import Approval, Connector, Project, SyncRun, SyncStep
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +44,7 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
     under way; ApprovalNeeded where another person has to approve it first. What a policy stops in part fails as its
     own step, so that the rest goes on.
     """
-    unknown = set(removals) - {action.type for action in plan.destructive}
-    if unknown:
-        raise Refused(f"The plan does not remove {', '.join(sorted(unknown))}. Look at the new plan.")
-    chosen = [action for action in plan.actions if not action.destructive or action.type in removals]
-    if not chosen:
-        raise Refused("There is nothing to apply: no removal was ticked, and everything else agrees.")
-    if all(is_stopped(action) for action in chosen):
-        raise Refused(" ".join(action.problem for action in chosen))
+    refuse_pointless(plan, removals)
     with transaction.atomic():
         approved = allow([plan_matter(project, plan, removals)], actor)
         run = open_run(
@@ -66,6 +59,24 @@ def queue_apply(project: Project, plan: Plan, removals: Collection[str], actor: 
         after |= {"approval": approved[0].pk} if approved else {}
         record_event(actor, "plan.applied", project, after=after)
     return run
+
+
+def ask_to_apply(project: Project, plan: Plan, removals: Collection[str], actor: Actor, reason: str) -> Approval:
+    """Asks another person to approve what `queue_apply` would do. Raises Refused as that does, and as `ask` does."""
+    refuse_pointless(plan, removals)
+    return ask(plan_matter(project, plan, removals), actor, reason)
+
+
+def refuse_pointless(plan: Plan, removals: Collection[str]) -> None:
+    """Raises Refused when there is nothing to apply, or removals were ticked that are not in the plan."""
+    unknown = set(removals) - {action.type for action in plan.destructive}
+    if unknown:
+        raise Refused(f"The plan does not remove {', '.join(sorted(unknown))}. Look at the new plan.")
+    chosen = [action for action in plan.actions if not action.destructive or action.type in removals]
+    if not chosen:
+        raise Refused("There is nothing to apply: no removal was ticked, and everything else agrees.")
+    if all(is_stopped(action) for action in chosen):
+        raise Refused(" ".join(action.problem for action in chosen))
 
 
 def is_stopped(action: Action) -> bool:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from connectors.core.roles import Reach
 
 from .project import Project
-from .visibility import VisibleQuerySet
+from .visibility import Person, VisibleQuerySet
 from .workspace import Workspace
 
 
@@ -82,6 +82,10 @@ class ApprovalQuerySet(VisibleQuerySet["Approval"]):
     def waiting(self, now: dt.datetime) -> ApprovalQuerySet:
         """Those that somebody can still decide on."""
         return self.filter(state=Approval.State.OPEN, expires_at__gt=now)
+
+    def to_decide_by(self, user: Person, now: dt.datetime) -> ApprovalQuerySet:
+        """Those that wait for this person: nobody decides on what they asked for themselves."""
+        return self.waiting(now).permitted(user, "decide_approval").exclude(asked_by=user.pk)
 
     def usable(self, now: dt.datetime) -> ApprovalQuerySet:
         """Those that allow what they are about, once."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.urls import URLPattern
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, reverse
 from django.utils.http import content_disposition_header
 
+from connectors.admin.pages.approval_gate import ask_all, gates
 from connectors.admin.pages.frame import actor_of, draw, ids_of, route, visible
 from connectors.core.config_files import FileChange, unified_diff
-from connectors.core.errors import PortalError, Refused
-from connectors.flows.events import record_event
-from connectors.flows.export_files import declared_by, export_zip, plan_project_export
+from connectors.core.errors import PortalError
+from connectors.flows.approval_matters import files_matter
+from connectors.flows.approvals import Matter, demanded
+from connectors.flows.export_files import declared_by, export_zip, hand_out_file, plan_project_export, plan_zip
 from connectors.models import Project
+from connectors.models.approval import Subject
 
 MAX_PROJECTS = 1000
 
@@ -41,16 +45,20 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 
 def export_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
-    """Shows the files. POST downloads them: all as a zip, or the one named `file`. Both go on record."""
+    """Shows the files. POST downloads them: all as a zip, or the one named `file`; or asks for approval of that.
+
+    All of it goes on record.
+    """
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     files: tuple[FileChange, ...] = ()
     problem = ""
     try:
         files = _files(project)
         if request.method == "POST":
-            return _download(request, project, files)
+            return _download(request, project)
     except PortalError as error:
         problem = str(error)
+    found = gates(request, [_matter(project)]) if files and demanded(project, Subject.EXPORT) else []
     return draw(
         model_admin,
         request,
@@ -61,6 +69,8 @@ def export_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
         files=[_shown(change) for change in files],
         changed=sum(change.kind != "unchanged" for change in files),
         problem=problem,
+        gate=found[0] if found else None,
+        reason=request.POST.get("reason", ""),
     )
 
 
@@ -74,7 +84,11 @@ def export_many(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespo
     projects = list(Project.objects.visible_to(request.user).filter(pk__in=ids))
     if not projects:
         raise Http404
-    return attachment("connectors.zip", export_zip(projects, actor_of(request)), "application/zip")
+    try:
+        return attachment("connectors.zip", export_zip(projects, actor_of(request)), "application/zip")
+    except PortalError as error:
+        messages.error(request, str(error))
+        return HttpResponseRedirect(reverse("admin:connectors_project_changelist"))
 
 
 def attachment(name: str, content: bytes, content_type: str = "application/octet-stream") -> HttpResponse:
@@ -91,15 +105,20 @@ def _files(project: Project) -> tuple[FileChange, ...]:
     return plan_project_export(project, dict(declared.sources.values()))
 
 
-def _download(request: HttpRequest, project: Project, files: tuple[FileChange, ...]) -> HttpResponse:
+def _matter(project: Project) -> Matter:
+    """The project's archive, as somebody else approves it."""
+    (result,) = plan_zip([project])
+    return files_matter(project, result.changes)
+
+
+def _download(request: HttpRequest, project: Project) -> HttpResponse:
+    if request.POST.get("ask"):
+        ask_all(request, [_matter(project)])
+        return HttpResponseRedirect(request.path)
     name = request.POST.get("file")
     if name is None:
         return attachment(f"{project.slug}.zip", export_zip([project], actor_of(request)), "application/zip")
-    found = next((change for change in files if change.path == name), None)
-    if found is None or found.after is None:
-        raise Refused("There is no such file any more.")
-    record_event(actor_of(request), "project.exported", project, after={"file": found.path})
-    return attachment(found.path, found.after)
+    return attachment(name, hand_out_file(project, name, actor_of(request)))
 
 
 def _shown(change: FileChange) -> ShownFile:

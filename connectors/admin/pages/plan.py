@@ -12,10 +12,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
+from connectors.admin.pages.approval_gate import Gate, plan_gates, tell_asked
 from connectors.admin.pages.frame import CHANGE_PROJECT, actor_of, draw, require, route, visible
 from connectors.admin.pages.scopes import Chip, chips
 from connectors.core.errors import PortalError, Refused
 from connectors.core.plan import Action, ActionKind, Plan
+from connectors.flows.apply import ask_to_apply
 from connectors.flows.connect import client_for
 from connectors.flows.plan import show_plan, stored_plan
 from connectors.flows.scope_facts import ScopeFacts
@@ -49,7 +51,10 @@ class ActionRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownPlan:
-    """A project's plan as a page shows it; `plan` None: Base44 was never read. `run` is the apply under way."""
+    """A project's plan as a page shows it; `plan` None: Base44 was never read. `run` is the apply under way.
+
+    `gate` says how approval stands where another person has to approve it first.
+    """
 
     project: Project
     plan: Plan | None
@@ -58,6 +63,12 @@ class ShownPlan:
     chosen: Collection[str] = ()
     confirm: bool = False
     problem: str = ""
+    gate: Gate | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether somebody else has to approve it before this person can apply it."""
+        return self.gate is not None and self.gate.granted is None
 
     @property
     def changes(self) -> int:
@@ -95,7 +106,7 @@ def plan_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
     """Shows the plan against the last look at Base44. POST looks again, or applies what was shown."""
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     if request.method != "POST":
-        return _draw(model_admin, request, shown(project, stored_plan(project)))
+        return _draw(model_admin, request, project, stored_plan(project))
     require(request, CHANGE_PROJECT, project)
     try:
         if request.POST.get("action") == "apply":
@@ -103,7 +114,7 @@ def plan_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
         return _look(model_admin, request, project)
     except PortalError as error:
         chosen = request.POST.getlist("remove")
-        return _draw(model_admin, request, shown(project, stored_plan(project), chosen=chosen, problem=str(error)))
+        return _draw(model_admin, request, project, stored_plan(project), chosen=chosen, problem=str(error))
 
 
 def shown(
@@ -116,6 +127,7 @@ def shown(
     connectors: Iterable[Connector] | None = None,
     runs: Mapping[int, SyncRun] | None = None,
     facts: ScopeFacts | None = None,
+    gate: Gate | None = None,
 ) -> ShownPlan:
     """The plan with what its table needs. `connectors`, `runs` and `facts` are read here unless the caller has them."""
     facts = facts or ScopeFacts()
@@ -125,7 +137,7 @@ def shown(
         runs = open_applies([project])
     waiting = {row.integration_type_id: row for row in connectors if _is_waiting(row)}
     rows = [_row(action, waiting.get(action.type), facts) for action in plan.actions] if plan else []
-    return ShownPlan(project, plan, rows, runs.get(project.pk), chosen, confirm, problem)
+    return ShownPlan(project, plan, rows, runs.get(project.pk), chosen, confirm, problem, gate)
 
 
 def open_applies(projects: Collection[Project]) -> dict[int, SyncRun]:
@@ -154,8 +166,12 @@ def needs_confirming(request: HttpRequest, removals: Collection[str]) -> bool:
 def _apply(model_admin: ModelAdmin[Any], request: HttpRequest, project: Project) -> HttpResponse:
     plan = plan_with(request, project, request.POST.get("fingerprint", ""))
     removals = request.POST.getlist("remove")
+    if request.POST.get("ask"):
+        ask_to_apply(project, plan, removals, actor_of(request), request.POST.get("reason", ""))
+        tell_asked(request)
+        return HttpResponseRedirect(request.path)
     if needs_confirming(request, removals):
-        return _draw(model_admin, request, shown(project, plan, chosen=removals, confirm=True))
+        return _draw(model_admin, request, project, plan, chosen=removals, confirm=True)
     run = start_apply(project, plan, removals, actor_of(request))
     return HttpResponseRedirect(reverse("admin:connectors_syncrun_live", args=[run.pk]))
 
@@ -167,7 +183,7 @@ def _look(model_admin: ModelAdmin[Any], request: HttpRequest, project: Project) 
     stored = stored_plan(project)
     if stored is None or (plan.fingerprint, set(plan.warnings)) != (stored.fingerprint, set(stored.warnings)):
         # Base44 left something out this time, so the rows hold more than this plan may rely on: show it as it is.
-        return _draw(model_admin, request, shown(project, plan))
+        return _draw(model_admin, request, project, plan)
     return HttpResponseRedirect(request.path)
 
 
@@ -191,14 +207,28 @@ def _row(action: Action, waiting: Connector | None, facts: ScopeFacts) -> Action
     return ActionRow(action, found, None if action.destructive else waiting, live)
 
 
-def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, plan: ShownPlan) -> HttpResponse:
+def _draw(
+    model_admin: ModelAdmin[Any],
+    request: HttpRequest,
+    project: Project,
+    plan: Plan | None,
+    *,
+    chosen: Collection[str] | None = None,
+    confirm: bool = False,
+    problem: str = "",
+) -> HttpResponse:
+    """The page; unless somebody has just chosen removals, those are ticked for which approval stands."""
+    gate = plan_gates(request, {project: plan}).get(project.pk)
+    if chosen is None:
+        chosen = gate.row.proposal["removals"] if gate and gate.row else ()
     return draw(
         model_admin,
         request,
         "plan.html",
-        title=f"Plan for {plan.project}",
-        original=plan.project,
-        shown=plan,
-        project=plan.project,
-        may_apply=may(request.user, CHANGE_PROJECT, plan.project),
+        title=f"Plan for {project}",
+        original=project,
+        shown=shown(project, plan, chosen=chosen, confirm=confirm, problem=problem, gate=gate),
+        project=project,
+        may_apply=may(request.user, CHANGE_PROJECT, project),
+        reason=request.POST.get("reason", ""),
     )

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
+from connectors.admin.pages.approval_gate import Gate, plan_gates
 from connectors.admin.pages.frame import CHANGE_PROJECT, MAX_IDS, actor_of, draw, ids_of, route
 from connectors.admin.pages.plan import ShownPlan, needs_confirming, open_applies, plan_with, shown
 from connectors.core.errors import PortalError
@@ -48,8 +49,8 @@ def plans_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespon
         problems = {} if confirm else _apply(request, wanted, chosen)
         if not confirm and not problems:
             return HttpResponseRedirect(request.get_full_path())
-    plans = _shown(projects, chosen, problems)
-    can_be_applied = [plan for plan in plans if not plan.run and plan.project in allowed]
+    plans = _shown(request, projects, chosen, problems)
+    can_be_applied = [plan for plan in plans if not (plan.run or plan.is_held_back) and plan.project in allowed]
     return draw(
         model_admin,
         request,
@@ -117,8 +118,11 @@ def _is_busy(projects: Sequence[Project]) -> HttpResponse:
     return answer
 
 
-def _shown(projects: Sequence[Project], chosen: dict[int, list[str]], problems: dict[int, str]) -> list[ShownPlan]:
+def _shown(
+    request: HttpRequest, projects: Sequence[Project], chosen: dict[int, list[str]], problems: dict[int, str]
+) -> list[ShownPlan]:
     plans, runs, facts = stored_plans(projects), open_applies(projects), ScopeFacts()
+    gates = plan_gates(request, {project: plans[project.pk] for project in projects})
     waiting: dict[int, list[Connector]] = {project.pk: [] for project in projects}
     for row in Connector.objects.filter(project__in=projects).exclude(consent=Connector.Consent.NONE).defer("source"):
         waiting[row.project_id].append(row)
@@ -126,11 +130,17 @@ def _shown(projects: Sequence[Project], chosen: dict[int, list[str]], problems: 
         shown(
             project,
             plans[project.pk],
-            chosen=chosen.get(project.pk, ()),
+            chosen=chosen.get(project.pk) or _approved_removals(gates.get(project.pk)),
             problem=problems.get(project.pk, ""),
             connectors=waiting[project.pk],
             runs=runs,
             facts=facts,
+            gate=gates.get(project.pk),
         )
         for project in projects
     ]
+
+
+def _approved_removals(gate: Gate | None) -> Sequence[str]:
+    """What is ticked to begin with: the removals that somebody has approved."""
+    return gate.granted.proposal["removals"] if gate is not None and gate.granted else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib import messages
@@ -12,9 +12,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 
+from connectors.admin.pages.approval_gate import Gate, ask_all, gates
 from connectors.admin.pages.frame import CHANGE_TOKEN, DELETE_TOKEN, actor_of, draw, require, route
 from connectors.admin.pages.token import token_of
 from connectors.core.errors import PortalError, Refused
+from connectors.flows.approval_matters import ending_matters
+from connectors.flows.approvals import Matter
 from connectors.flows.revoke import Outcome, forget_token, reach_of, revoke_tokens, siblings, why_not
 from connectors.models import Token
 from connectors.models.visibility import may
@@ -28,6 +31,8 @@ class Choice:
     title: str
     text: str
     needs: str
+    gates: Sequence[Gate] = ()
+    """How approval stands where another person has to approve it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,11 @@ def prospect_of(token: Token, request: HttpRequest) -> Prospect:
     reach = None if refusal else reach_of(token)
     ways = [_forget(token)] if refusal else [*_revocations(token, len(found), reach), _forget(token)]
     hidden = len(found) > len(seen)
-    allowed = [way for way in ways if may(request.user, way.needs, token) and (may_end_all or way.name != "all")]
+    allowed = [
+        replace(way, gates=gates(request, _matters(token, seen, way.name)))
+        for way in ways
+        if may(request.user, way.needs, token) and (may_end_all or way.name != "all")
+    ]
     return Prospect(token, seen, hidden, refusal, allowed, _warning(token, len(found), reach, refusal))
 
 
@@ -120,6 +129,9 @@ def _end(request: HttpRequest, prospect: Prospect) -> HttpResponse:
         raise Refused("Choose how far to go. Nothing was done.")
     require(request, chosen.needs, prospect.token)
     token = prospect.token
+    if request.POST.get("ask"):
+        ask_all(request, _matters(prospect.token, prospect.siblings, chosen.name))
+        return HttpResponseRedirect(request.path)
     if chosen.name == "forget":
         forget_token(token, actor_of(request))
         messages.success(request, f"The portal has forgotten the token of {token.connector.integration_type}.")
@@ -127,6 +139,13 @@ def _end(request: HttpRequest, prospect: Prospect) -> HttpResponse:
     tokens = _all_shown(request, prospect) if chosen.name == "all" else [token]
     tell(request, revoke_tokens(tokens, actor_of(request)))
     return HttpResponseRedirect(reverse("admin:connectors_token_change", args=[token.pk]))
+
+
+def _matters(token: Token, others: Sequence[Token], choice: str) -> list[Matter]:
+    """What the choice would do, as somebody else approves it."""
+    if choice == "forget":
+        return ending_matters([token], "forget")
+    return ending_matters([token, *others] if choice == "all" else [token], "revoke")
 
 
 def _all_shown(request: HttpRequest, prospect: Prospect) -> list[Token]:
@@ -165,4 +184,7 @@ def _draw(model_admin: ModelAdmin[Any], request: HttpRequest, prospect: Prospect
         connector=connector,
         project=connector.project,
         problem=problem,
+        chosen=request.POST.get("how", ""),
+        reason=request.POST.get("reason", ""),
+        needs_approval=any(way.gates for way in prospect.choices),
     )

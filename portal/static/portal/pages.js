@@ -50,7 +50,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!(form instanceof HTMLFormElement) || !form.matches("[data-plan]")) return;
-  if (event.submitter && event.submitter.name === "confirmed") return;
+  if (event.submitter && ["confirmed", "ask"].includes(event.submitter.name)) return;
   form.querySelector("input[type=hidden][name=only]")?.remove();
   const only = event.submitter && event.submitter.name === "only" ? event.submitter.value : "";
   const chosen = tickedRemovals(form).filter((box) => !only || box.name === `remove-${only}`);
