@@ -11,6 +11,7 @@ from django.db import models
 from connectors.core.actor import Actor
 from connectors.core.crypto import UnreadableSecretError
 from connectors.flows.events import Change, record_events
+from connectors.flows.rotate_factors import rotate_factors
 from connectors.models import Sealed, Workspace
 from connectors.models.fields import SealedField
 
@@ -56,6 +57,10 @@ def rotate_keys(
                     _rotate(row, name, result, write=write)
             last = rows[-1].pk
             advance(len(rows))
+    for outcome, what in rotate_factors(write=write):
+        result.rewritten += outcome == "rewritten"
+        result.current += outcome == "current"
+        result.unreadable += [what] if outcome == "unreadable" else []
     if write and result.rewritten:
         after = {"rewritten": result.rewritten, "unreadable": len(result.unreadable)}
         record_events(actor, "keys.rotated", [Change(Workspace(), after=after)])

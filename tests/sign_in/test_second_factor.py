@@ -54,6 +54,7 @@ def test_a_fragment_that_htmx_asks_for_leads_the_whole_page_there(operator: User
     assert (answer.status_code, answer["HX-Redirect"]) == (204, "/accounts/2fa/")
 
 
+@pytest.mark.django_db(transaction=True)  # allauth tells of a new app when its row is committed
 def test_an_authenticator_app_opens_the_portal_and_the_codes_are_shown_once(operator: User, client: Client) -> None:
     log_in(client, operator)
     client.post("/accounts/reauthenticate/", {"password": "password"})
