@@ -27,6 +27,7 @@ from connectors.admin.pages.frame import ADD_PROJECT, CHANGE_PROJECT, DELETE_TOK
 from connectors.admin.repository_overview import in_git
 from connectors.admin.token import SECRETS
 from connectors.flows import ledger
+from connectors.flows.access_words import may_see_people
 from connectors.flows.events import changes, record_event
 from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
@@ -111,6 +112,11 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A project belongs to a workspace: whoever has the permission at projects alone has nowhere to add one."""
         return may_in_a_workspace(request.user, ADD_PROJECT)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """A form that knows who fills it in: not everybody may take a project away from its approval rules."""
+        form = super().get_form(request, obj, change, **kwargs)
+        return type(form.__name__, (form,), {"person": request.user})
 
     @admin.display(description=_("Project"), ordering="name")
     def head(self, row: Project) -> SafeString:
@@ -227,7 +233,7 @@ def overview(project: Project, request: HttpRequest) -> dict[str, Any]:
         "consents_waiting": sum(bool(row.consent) for row in rows),
         "tokens_waiting": sum(_token_waits(row, now) for row in rows) if may(user, VIEW_TOKEN, project) else 0,
         "may_add_connector": may(user, "connectors.add_connector", project),
-        "may_see_people": may(user, "connectors.view_membership", project),
+        "may_see_people": may_see_people(user, project),
     }
 
 

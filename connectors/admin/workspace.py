@@ -19,6 +19,7 @@ from connectors.admin import cells
 from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
 from connectors.admin.forms import WorkspaceForm
 from connectors.admin.pages.frame import ADD_PROJECT
+from connectors.flows.access_words import may_see_people
 from connectors.flows.catalogue import fill_empty_catalogue
 from connectors.flows.credentials import clear_credential, set_token
 from connectors.flows.events import changes, record_event
@@ -62,7 +63,7 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     def overview_of(self, request: HttpRequest, row: Workspace | None) -> dict[str, Any]:
         return {
             "may_discover": row is not None and may(request.user, ADD_PROJECT, row),
-            "may_see_people": row is not None and may(request.user, "connectors.view_membership", row),
+            "may_see_people": row is not None and may_see_people(request.user, row),
         }
 
     def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import IntEnum
 
 from .roles import PERMISSIONS, Role
 
@@ -17,17 +18,29 @@ ROLE_ABOUT = {
 """Each role in a sentence."""
 
 
+class Level(IntEnum):
+    """How wide a place is: what is wider has all that is in it."""
+
+    PROJECT = 1
+    WORKSPACE = 2
+    EVERYWHERE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Permissions that come together, and what they allow in words. `key` stands in addresses."""
+    """Permissions that come together, and what they allow in words. `key` stands in addresses.
+
+    `level` is how wide the role's place must be: who owns one project cannot edit its workspace.
+    """
 
     key: str
     text: str
     codenames: frozenset[str]
+    level: Level = Level.PROJECT
 
 
-def _ability(key: str, text: str, codenames: str) -> Ability:
-    return Ability(key, text, frozenset(codenames.split()))
+def _ability(key: str, text: str, codenames: str, level: Level = Level.PROJECT) -> Ability:
+    return Ability(key, text, frozenset(codenames.split()), level)
 
 
 ABILITIES = (
@@ -57,7 +70,8 @@ ABILITIES = (
         "Keep views of the ledger under a name",
         "add_savedview change_savedview delete_savedview view_savedview",
     ),
-    _ability("apply", "Edit projects; sync, pull, import, plan and apply", "add_project change_project"),
+    _ability("apply", "Edit projects; sync, pull, import, plan and apply", "change_project"),
+    _ability("projects", "Add projects", "add_project", Level.WORKSPACE),
     _ability("declare", "Add, edit and remove connectors", "add_connector change_connector delete_connector"),
     _ability("consent", "Ask colleagues for consent by a link", "add_consentlink change_consentlink"),
     _ability("tokens", "Authorise, refresh and revoke tokens", "change_token"),
@@ -75,34 +89,51 @@ ABILITIES = (
         "demand",
         "Say what needs the approval of another person",
         "add_approvaldemand change_approvaldemand delete_approvaldemand",
+        Level.WORKSPACE,
     ),
-    _ability("workspace", "Edit workspaces and their credentials", "add_workspace change_workspace delete_workspace"),
+    _ability(
+        "workspace",
+        "Edit and delete workspaces, with their credentials",
+        "change_workspace delete_workspace",
+        Level.WORKSPACE,
+    ),
     _ability("remove", "Delete projects and repositories", "delete_project delete_repository"),
     _ability("forget", "Forget tokens without revoking them", "delete_token"),
-    _ability("clients", "Manage OAuth clients", "add_oauthclient change_oauthclient delete_oauthclient"),
+    _ability(
+        "clients",
+        "Manage OAuth clients",
+        "add_oauthclient change_oauthclient delete_oauthclient",
+        Level.WORKSPACE,
+    ),
     _ability(
         "alerts",
         "Manage alert routes and incidents",
         "add_alertroute change_alertroute delete_alertroute change_incident",
     ),
-    _ability("review", "Run access reviews", "add_reviewcampaign change_reviewcampaign delete_reviewcampaign"),
+    _ability(
+        "review",
+        "Run access reviews",
+        "add_reviewcampaign change_reviewcampaign delete_reviewcampaign",
+        Level.WORKSPACE,
+    ),
     _ability(
         "rules",
-        "Edit policies and the catalogue (for owners of everything)",
-        "add_policyrule change_policyrule delete_policyrule add_cataloguescope change_cataloguescope "
+        "Add workspaces; edit policies and the catalogue",
+        "add_workspace add_policyrule change_policyrule delete_policyrule add_cataloguescope change_cataloguescope "
         "delete_cataloguescope change_integrationtype",
+        Level.EVERYWHERE,
     ),
 )
 """Every permission that a role can give is in exactly one of them, and a role has all of one or none of it."""
 
 
-def abilities_of(codenames: Collection[str]) -> list[Ability]:
-    """What somebody with these permissions can do: the abilities of which they have every permission."""
-    return [ability for ability in ABILITIES if ability.codenames <= set(codenames)]
+def abilities_of(codenames: Collection[str], level: Level = Level.EVERYWHERE) -> list[Ability]:
+    """What somebody with these permissions at a place of this width can do."""
+    return [ability for ability in ABILITIES if ability.level <= level and ability.codenames <= set(codenames)]
 
 
 def abilities_of_role(role: Role) -> list[Ability]:
-    """What the role allows at its place."""
+    """What the role allows where its place is wide enough."""
     return abilities_of(PERMISSIONS[role])
 
 

@@ -9,11 +9,12 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q
 
-from connectors.core.role_words import Ability, abilities_of
+from connectors.core.role_words import Ability, Level, abilities_of
 from connectors.core.roles import PERMISSIONS, Role
 from connectors.models import Membership, Project, Workspace
 from connectors.models.grants import grants_of
 from connectors.models.membership import MembershipQuerySet, RoleChoices
+from connectors.models.visibility import Person
 
 EVERYWHERE = "Everywhere"
 IN_PERSON = "In person"
@@ -46,13 +47,22 @@ class Held:
         return self.codenames is None
 
     @property
+    def level(self) -> Level:
+        """How wide the place is."""
+        if self.row is None:
+            return Level.EVERYWHERE
+        if self.row.project_id is not None:
+            return Level.PROJECT
+        return Level.WORKSPACE if self.row.workspace_id is not None else Level.EVERYWHERE
+
+    @property
     def abilities(self) -> list[Ability]:
         """What it allows, in words; of a superuser, for whom there is no end, nothing."""
-        return [] if self.codenames is None else abilities_of(self.codenames)
+        return [] if self.codenames is None else abilities_of(self.codenames, self.level)
 
     def allows(self, ability: Ability) -> bool:
         """Whether this alone lets them do it."""
-        return self.codenames is None or ability.codenames <= self.codenames
+        return self.codenames is None or ability in self.abilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +115,15 @@ def who_can(place: Project | Workspace, ability: Ability | None = None) -> list[
     )
 
 
-def may_see_people(viewer: User, place: Project | Workspace) -> bool:
-    """Whether the viewer may know who has roles at this place."""
-    return viewer.has_perm(f"connectors.{SEES_PEOPLE}", place)
+def may_see_people(viewer: Person, place: Project | Workspace) -> bool:
+    """Whether the viewer may know who has roles at this place.
+
+    Not asked with the row: whoever sees a project sees its workspace's name, and not for that its people.
+    """
+    reach = grants_of(viewer).reach(SEES_PEOPLE)
+    if isinstance(place, Project):
+        return reach.covers(place.workspace_id, place.pk)
+    return reach.covers(place.pk)
 
 
 def _at(people: dict[int, PersonHere], user: User) -> PersonHere:
@@ -119,9 +135,10 @@ def _cut(person: PersonHere, ability: Ability | None) -> PersonHere:
     if ability is None:
         return person
     held = [one for one in person.held if one.allows(ability)]
-    together: set[str] = set().union(*(one.codenames or () for one in person.held))
+    wide = [one for one in person.held if one.level >= ability.level]
+    together: set[str] = set().union(*(one.codenames or () for one in wide))
     if not held and ability.codenames <= together:
-        held = person.held
+        held = wide
     return PersonHere(person.user, held)
 
 
@@ -198,7 +215,7 @@ def _held(row: Membership) -> Held:
         place, kind = row.project.name, f"Project in {row.project.workspace.name}"
     elif row.workspace is not None:
         place, kind = row.workspace.name, "Workspace with all its projects"
-    return Held(RoleChoices(row.role).label, place, kind, through, PERMISSIONS[Role(row.role)], row)
+    return Held(str(RoleChoices(row.role).label), place, kind, through, PERMISSIONS[Role(row.role)], row)
 
 
 def _superuser() -> Held:

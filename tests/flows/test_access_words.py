@@ -144,10 +144,16 @@ def test_who_can_do_one_thing_leaves_out_who_cannot(ann: User, project: Project)
 
 def test_permissions_that_suffice_only_together_count(ann: User, project: Project) -> None:
     group = Group.objects.create(name="Team")
-    group.permissions.add(Permission.objects.get(codename="add_project"))
+    group.permissions.set(Permission.objects.filter(codename="add_connector"))
     ann.groups.add(group)
-    ann.user_permissions.add(Permission.objects.get(codename="change_project"))
-    assert list(people(project, "apply")) == ["ann"]
+    ann.user_permissions.set(Permission.objects.filter(codename__in=["change_connector", "delete_connector"]))
+    assert list(people(project, "declare")) == ["ann"]
+
+
+def test_an_owner_of_a_project_is_not_listed_for_what_takes_its_workspace(ann: User, project: Project) -> None:
+    make_membership(ann, "owner", project=project)
+    make_membership(make_user("walt", staff=True), "owner", workspace=project.workspace)
+    assert list(people(project, "workspace")) == ["walt"]
 
 
 def test_who_can_costs_the_same_for_one_and_for_many(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from connectors.admin.pages import download
-from connectors.admin.pages.frame import draw, require, route, visible
+from connectors.admin.pages.frame import draw, route, visible
 from connectors.core.role_words import ABILITIES, ability_called
 from connectors.flows.access_reports import place_table
-from connectors.flows.access_words import who_can
+from connectors.flows.access_words import may_see_people, who_can
 from connectors.models import Project
 
-SEE_PEOPLE = "connectors.view_membership"
 GIVE = "connectors.add_membership"
 
 
@@ -27,7 +27,8 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def access(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Everybody whose word counts here, or with `?can=` those who can do that."""
     place = visible(model_admin, request, model_admin.model._default_manager.all(), object_id)
-    require(request, SEE_PEOPLE, place)
+    if not may_see_people(request.user, place):
+        raise PermissionDenied
     ability = ability_called(request.GET.get("can", ""))
     people = who_can(place, ability)
     if kind := download.asked_for(request):
