@@ -45,6 +45,10 @@ from connectors.flows import (
     sync,
 )
 from connectors.flows.connect import client_for
+    trail_archive,
+    trail_check,
+    trail_seal,
+    trail_stream,
 from connectors.flows.export_choices import Choices
 from connectors.models import Connector, LedgerEntry, PolicyRule, Project, Repository, RepositoryRun, SyncRun
 
@@ -262,6 +266,27 @@ def remind_reviewers() -> None:
 
 
 def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:
+@shared_task
+def seal_trail() -> None:
+    """Binds new events into the trail's chain. Whoever comes second finds the first at it and goes."""
+    trail_seal.seal(timezone.now())
+
+
+@shared_task
+def stream_trail() -> None:
+    """Sends sealed events to the streams that are due. Any number of workers may do this at once."""
+    trail_stream.send_due(timezone.now())
+
+
+@shared_task
+def check_trail() -> None:
+    """Verifies the newest part of the trail, and moves what is old enough into files (TRAIL_RETENTION_DAYS)."""
+    now = timezone.now()
+    findings = trail_check.check_newest(now, SCHEDULER)
+    if settings.TRAIL_RETENTION_DAYS and findings.is_sound:
+        trail_archive.archive(now, SCHEDULER, keep_days=settings.TRAIL_RETENTION_DAYS)
+
+
     """Sends a message. Without a broker the row waits for the sweep, and nobody's page breaks."""
     try:
         task.apply_async(args, countdown=countdown)

@@ -77,6 +77,10 @@ ADVICE = {
         "The portal and the repository say different things, and each was changed since they last agreed.",
         "Open the repository: its export writes the portal's side, its import takes the repository's.",
     ),
+    Kind.TRAIL: Advice(
+        "Somebody may have changed the record of who did what, to hide something.",
+        "Keep the database as it is, look at who could write to it, and compare with checkpoints and backups.",
+    ),
 }
 _ENDED = Advice(
     "Calls that the app makes with this token fail, and the portal cannot renew it.",

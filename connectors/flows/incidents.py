@@ -14,6 +14,7 @@ from connectors.core.actor import SCHEDULER
 from connectors.flows.alert_routing import CHUNK, FLAPPING, chunks, take_back_over, tell_opened, tell_over, wishes
 from connectors.flows.events import Change, record_events
 from connectors.flows.incident_sources import Wrong, everything_wrong
+from connectors.flows.trail_incident import trail_incidents
 from connectors.models import AlertDelivery, Connector, Incident, Severity
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def watch(now: dt.datetime, *, whole: bool = False) -> Watched:
     only has to hear of it. `whole`: looks for tokens that newly end soon as well, which is dear.
     """
     wrong, names = everything_wrong(now, whole=whole)
+    wrong |= trail_incidents(now)
     changes, watched = _compare(wrong, now), Watched()
     try:
         _carry_out(changes, names.environments, now, watched)

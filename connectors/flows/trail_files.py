@@ -61,15 +61,18 @@ def line_of(document: Mapping[str, Any]) -> str:
 def write_gzip(path: Path, lines: Iterable[str]) -> None:
     """Writes the file so that it is either there whole, on the disk, or not there at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as raw:
-        # Without name and time in it, the same events give the same file.
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
-            for line in lines:
-                packed.write(line.encode())
-        raw.flush()
-        os.fsync(raw.fileno())
-    unfinished.replace(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as raw:
+            # Without name and time in it, the same events give the same file.
+            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+                for line in lines:
+                    packed.write(line.encode())
+            raw.flush()
+            os.fsync(raw.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

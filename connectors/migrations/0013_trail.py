@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='incident',
             name='kind',
-            field=models.CharField(choices=[('drift', 'Scopes differ'), ('policy', 'Policy broken'), ('consent', 'Consent needed'), ('token', 'Token not refreshed'), ('token_end', 'Token ends soon'), ('client', 'OAuth client misconfigured'), ('credential', 'Base44 credential refused'), ('sync', 'Sync failing'), ('review', 'Access review overdue'), ('exception', 'Policy exception ends'), ('repository', 'Repository failing'), ('conflict', 'Conflict with a repository'), ('trail', 'Trail not as it was written')], max_length=12, verbose_name='kind'),
+            field=models.CharField(choices=[('drift', 'Scopes differ'), ('policy', 'Policy broken'), ('consent', 'Consent needed'), ('token', 'Token not refreshed'), ('token_end', 'Token ends soon'), ('client', 'OAuth client misconfigured'), ('credential', 'Base44 credential refused'), ('sync', 'Sync failing'), ('review', 'Access review overdue'), ('exception', 'Policy exception ends'), ('repository', 'Repository failing'), ('conflict', 'Conflict with a repository'), ('trail', 'Audit trail')], max_length=12, verbose_name='kind'),
         ),
         migrations.AddIndex(
             model_name='event',

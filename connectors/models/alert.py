@@ -64,7 +64,7 @@ class Incident(models.Model):
         EXCEPTION = "exception", _("Policy exception ends")
         REPOSITORY = "repository", _("Repository failing")
         CONFLICT = "conflict", _("Conflict with a repository")
-        TRAIL = "trail", _("Trail not as it was written")
+        TRAIL = "trail", _("Audit trail")
 
     FELT_BY_PROJECTS = (Kind.CREDENTIAL, Kind.CLIENT)
     """Kinds which concern a whole workspace, or all of them, and from which each project there suffers."""

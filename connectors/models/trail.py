@@ -15,16 +15,6 @@ from .fields import SealedField
 from .visibility import VisibleQuerySet
 
 
-class EverywhereQuerySet(VisibleQuerySet[models.Model]):
-    """Rows of the portal as a whole: only for whoever may see them everywhere."""
-
-    project_path = ""
-
-    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
-        """No place: a role at a project or a workspace never reaches these."""
-        return None
-
-
 class TrailSegmentQuerySet(models.QuerySet["TrailSegment"]):
     def light(self) -> TrailSegmentQuerySet:
         """Without what only checking needs."""
@@ -134,7 +124,15 @@ class TrailCheck(models.Model):
         return self.from_segment <= other.from_segment and self.to_segment >= other.to_segment
 
 
-class TrailStreamQuerySet(EverywhereQuerySet):
+class TrailStreamQuerySet(VisibleQuerySet["TrailStream"]):
+    """Of the portal as a whole: only for whoever may see them everywhere."""
+
+    project_path = ""
+
+    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
+        """No place: a role at a project or a workspace never reaches these."""
+        return None
+
     def due(self, now: dt.datetime) -> TrailStreamQuerySet:
         """Those to send to now, that no worker holds."""
         free = Q(lease_until=None) | Q(lease_until__lt=now)

@@ -1,4 +1,4 @@
-"""A small trail to tamper with: 40 events in six segments, two that wait, a hole where a transaction was rolled back."""
+"""A small trail to tamper with: 40 events in six segments, two that wait, a hole of a transaction rolled back."""
 
 from __future__ import annotations
 
