@@ -43,12 +43,12 @@ from connectors.flows import (
     review_plan,
     runs,
     sync,
-)
-from connectors.flows.connect import client_for
     trail_archive,
     trail_check,
     trail_seal,
     trail_stream,
+)
+from connectors.flows.connect import client_for
 from connectors.flows.export_choices import Choices
 from connectors.models import Connector, LedgerEntry, PolicyRule, Project, Repository, RepositoryRun, SyncRun
 
@@ -257,16 +257,6 @@ def deliver_alerts() -> None:
 
 
 @shared_task
-def remind_reviewers() -> None:
-    """Mails owners of open reviews what waits for them, and marks what has been carried out meanwhile."""
-    now = timezone.now()
-    review_plan.refresh_outcomes()
-    review_mail.remind(now)
-    review_mail.escalate(now)
-
-
-def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:
-@shared_task
 def seal_trail() -> None:
     """Binds new events into the trail's chain. Whoever comes second finds the first at it and goes."""
     trail_seal.seal(timezone.now())
@@ -287,6 +277,16 @@ def check_trail() -> None:
         trail_archive.archive(now, SCHEDULER, keep_days=settings.TRAIL_RETENTION_DAYS)
 
 
+@shared_task
+def remind_reviewers() -> None:
+    """Mails owners of open reviews what waits for them, and marks what has been carried out meanwhile."""
+    now = timezone.now()
+    review_plan.refresh_outcomes()
+    review_mail.remind(now)
+    review_mail.escalate(now)
+
+
+def _deliver(task: Task[Any, Any], *args: object, countdown: float = 0.0) -> None:
     """Sends a message. Without a broker the row waits for the sweep, and nobody's page breaks."""
     try:
         task.apply_async(args, countdown=countdown)
