@@ -25,6 +25,8 @@ from connectors.core.trace import SENT_AT
 from connectors.flows import (
     alerts,
     apply,
+    approval_mail,
+    approvals,
     authorise,
     consent,
     consent_outcome,
@@ -222,6 +224,14 @@ def expire_exceptions() -> None:
     policy_exceptions.expire(timezone.now())
     if PolicyRule.objects.unchecked().exists():
         policies.recheck_all()
+
+
+@shared_task
+def work_approvals() -> None:
+    """Ends approvals whose time is up, and mails what people do not know of yet."""
+    now = timezone.now()
+    approvals.expire(now)
+    approval_mail.tell(now)
 
 
 @shared_task

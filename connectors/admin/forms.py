@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -32,11 +33,13 @@ from connectors.admin.widgets import (
     TagsField,
 )
 from connectors.core.base44.credentials import check_token
-from connectors.core.errors import CredentialError
+from connectors.core.errors import CredentialError, PortalError
 from connectors.core.policy import PolicyNote
+from connectors.flows.approval_rules import refuse_escape
 from connectors.flows.policies import Proposal, notes_of
 from connectors.models import Connector, IntegrationType, Project, Workspace
 from connectors.models.membership import colleagues_of
+from connectors.models.visibility import Person
 
 
 class NoticesChanges(forms.ModelForm):  # type: ignore[type-arg]
@@ -280,6 +283,21 @@ class ProjectForm(NoticesChanges):
         model = Project
         fields = ["workspace", "name", "slug", "app_id", "environment", "tags", "owner", "connectors_dir", "notes"]
 
+    person: ClassVar[Person | None] = None
+    """Who fills it in."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         keep_workspace(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.instance.pk and self.person is not None and not self.errors:
+            after = copy(self.instance)
+            for name in ("workspace", "environment", "app_id"):
+                setattr(after, name, cleaned.get(name, getattr(after, name)))
+            try:
+                refuse_escape(self.instance, after, self.person)
+            except PortalError as error:
+                raise ValidationError(str(error)) from None
+        return cleaned

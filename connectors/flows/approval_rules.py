@@ -38,19 +38,26 @@ def delete_demand(row: ApprovalDemand, actor: Actor) -> None:
 
 
 def refuse_escape(before: Project, after: Project, user: Person) -> None:
-    """Raises Refused when somebody would take a project to where less needs approval, and may not change such rules.
+    """Raises Refused when somebody would take an app to where less needs approval, and may not change such rules.
 
-    Without this, whoever edits a project could call it a development project for a moment and do everything alone.
-    `before` and `after` are the same project as it is stored and as it would be.
+    Without this, whoever edits a project could call it a development project for a moment, or let another one stand
+    for its app, and do everything alone. `before` and `after` are the project as it is stored and as it would be.
     """
-    if (before.environment, before.workspace_id) == (after.environment, after.workspace_id):
+    if _place(before) == _place(after):
         return
-    lost = [subject.label for subject in Subject if demanding([before], subject) and not demanding([after], subject)]
+    stays = before.app_id == after.app_id
+    lost = [
+        subject for subject in Subject if demanding([before], subject) and not (stays and demanding([after], subject))
+    ]
     if lost and not may(user, CHANGE_DEMAND, before):
         raise Refused(
-            f"Here another person's approval is needed, and there it would not be: {', '.join(map(str, lost))}. Only "
-            "somebody who may change the approval rules can move the project."
+            f"Here this needs another person's approval: {', '.join(str(one.label).lower() for one in lost)}. Only "
+            "somebody who may change the approval rules can change the project's workspace, environment or app."
         )
+
+
+def _place(project: Project) -> tuple[str, int, str]:
+    return project.environment, project.workspace_id, project.app_id
 
 
 def _shown(row: ApprovalDemand) -> dict[str, Any]:

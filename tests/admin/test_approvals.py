@@ -295,3 +295,19 @@ def test_the_reason_is_on_record(ann: Client, shop: Project) -> None:
     ask_plan(ann, shop)
     event = Event.objects.get(verb="approval.asked")
     assert (event.reason, event.project, event.actor_label) == ("The shop needs it.", shop, "ann")
+
+
+@pytest.mark.parametrize("change", [{"environment": "development"}, {"app_id": "app-other"}])
+@pytest.mark.parametrize("role", ["editor", "owner"])
+def test_an_editor_takes_no_project_away_from_its_rules(shop: Project, role: str, change: dict[str, str]) -> None:
+    user = make_user("eve", staff=True)
+    make_membership(user, role, workspace=shop.workspace)
+    client = Client()
+    client.force_login(user)
+    form = client.get(url("project_change", shop.pk)).context["adminform"].form
+    values = {name: form[name].value() or "" for name in form.fields}
+    answer = client.post(url("project_change", shop.pk), {**values, **change})
+    shop.refresh_from_db()
+    (name, value) = next(iter(change.items()))
+    assert (getattr(shop, name) == value) is (role == "owner")
+    assert ("Only somebody who may change the approval rules" in answer.content.decode()) is (role == "editor")
