@@ -252,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
     "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
     "remind-reviewers": {"task": "connectors.tasks.remind_reviewers", "schedule": 3600.0},
     "expire-exceptions": {"task": "connectors.tasks.expire_exceptions", "schedule": 3600.0},
+    "work-approvals": {
+        "task": "connectors.tasks.work_approvals",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
     "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 3600.0},
     "watch-incidents": {
         "task": "connectors.tasks.watch_incidents",
