@@ -160,7 +160,8 @@ class InvitationAdmin(OverviewMixin, PortalAdmin):
             form = self.get_form(request)(request.POST)
             if form.is_valid():
                 return self._invite(request, form.cleaned_data)
-        return super().add_view(request, form_url, extra_context)
+        shown: HttpResponse = super().add_view(request, form_url, extra_context)
+        return shown
 
     @sensitive_variables("link")
     def _invite(self, request: HttpRequest, cleaned: dict[str, Any]) -> HttpResponse:

@@ -44,7 +44,7 @@ class PeopleField(forms.ModelChoiceField):  # type: ignore[type-arg]
         return name_in_list(obj)
 
 
-class PeopleChoices(AutocompleteJsonView):  # type: ignore[misc]
+class PeopleChoices(AutocompleteJsonView):
     """Answers what `PeopleSelect` asks: names and addresses of staff, names of groups, and nothing else of them."""
 
     def has_perm(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -58,15 +58,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        own = Membership.objects.filter(user=OuterRef("pk")).order_by().values("user")
-        by_group = User.groups.through._default_manager.filter(user=OuterRef("pk"), group__memberships__isnull=False)
+        own = Membership.objects.filter(user=OuterRef("pk")).order_by().values("user").annotate(n=Count("pk"))
+        by_group = Membership.objects.filter(group__user=OuterRef("pk")).order_by().values("group__user")
+        counts = [Coalesce(Subquery(rows.values("n")), 0) for rows in (own, by_group.annotate(n=Count("pk")))]
         rows: QuerySet[User] = super().get_queryset(request)
-        return rows.annotate(
-            role_count=Coalesce(Subquery(own.annotate(n=Count("pk")).values("n")), 0)
-            + Coalesce(
-                Subquery(by_group.order_by().values("user").annotate(n=Count("group__memberships")).values("n")), 0
-            )
-        )
+        return rows.annotate(role_count=counts[0] + counts[1])
 
     def get_urls(self) -> list[URLPattern]:
         return [*urls_for(self), *super().get_urls()]

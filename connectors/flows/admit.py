@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from connectors.core.actor import Actor, Door
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
-from connectors.flows.invitations import free_username
+from connectors.flows.user_names import free_username
 from connectors.flows.users import note_user_added
 from connectors.models import Invitation, SignInProvider
 

@@ -177,11 +177,11 @@ def _give(actor: Actor, invitation: Invitation, user: User) -> None:
     """As whoever invited: what they may not give any more, nobody gets through an old link."""
     if invitation.invited_by is None:
         raise Refused("Whoever invited you is gone. Ask for a new invitation.")
-    place = {"workspace": invitation.workspace, "project": invitation.project}
-    if Membership.objects.filter(user=user, role=invitation.role, **place).exists():
+    workspace, project, role = invitation.workspace, invitation.project, invitation.role
+    if Membership.objects.filter(user=user, role=role, workspace=workspace, project=project).exists():
         return
     try:
-        grant(actor, invitation.invited_by, user=user, role=invitation.role, **place)
+        grant(actor, invitation.invited_by, user=user, role=role, workspace=workspace, project=project)
     except Refused:
         raise Refused("Whoever invited you may not give this role any more. Ask for a new invitation.") from None
 
