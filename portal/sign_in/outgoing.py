@@ -23,6 +23,8 @@ class GuardedAdapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """The complete answer. Raises ConnectionError, in words that hold no secret, when there is none."""
         body = request.body.encode() if isinstance(request.body, str) else request.body
+        if body is not None and not isinstance(body, bytes):
+            raise requests.RequestException("Only a whole body can be sent.")
         ours = ("content-length", "connection", "host", "accept-encoding")
         headers = {name: str(value) for name, value in request.headers.items() if name.lower() not in ours}
         try:

@@ -52,7 +52,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth ships no t
         """Not the last one of somebody who has to have one."""
         if not is_required_of(authenticator.user) or authenticator.type == Authenticator.Type.RECOVERY_CODES:
             return True
-        return _factors(authenticator.user).exclude(pk=authenticator.pk).exists()
+        return bool(_factors(authenticator.user).exclude(pk=authenticator.pk).exists())
 
 
 class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
@@ -85,7 +85,7 @@ def is_required_of(user: Any) -> bool:
 
 def note_login(request: HttpRequest) -> None:
     """Remembers in the session that its provider asked for a second factor itself, where it counts as one."""
-    slugs = [record.get("provider") for record in get_authentication_records(request, request.user)]  # type: ignore[arg-type]
+    slugs = [record.get("provider") for record in get_authentication_records(request, request.user)]
     found = SignInProvider.objects.filter(slug__in=[slug for slug in slugs if slug], counts_as_second_factor=True)
     if settings.MFA_REQUIRED and any(slugs) and found.exists():
         request.session[PROVEN] = request.user.pk

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector, OAuthClient, PolicyRule, Repository, RepositoryRun, ReviewCampaign
+from connectors.models import Connector, OAuthClient, PolicyRule, Project, Repository, RepositoryRun, ReviewCampaign
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -26,8 +26,11 @@ NO_PAGES = {
     "project_sync",
     "connector_authorise_status",
     "consentlink_withdraw",
+    "invitation_withdraw",
     "ledgerentry_remove_view",
     "ledgerentry_save_view",
+    "membership_mine",
+    "membership_people",
     "policyexception_decide",
     "policyexception_withdraw",
     "policyrule_switch",
@@ -38,6 +41,7 @@ NO_PAGES = {
     "syncrun_live_steps",
     "syncrun_cancel",
     "oauthclient_check",
+    "signinprovider_test",
     "token_introspect",
     "token_refresh",
     "workspace_discover_apps",
@@ -100,8 +104,21 @@ EXTRA: list[Look] = [
     Look("dashboard", lambda scene: "/admin/"),
     Look("login", lambda scene: "/accounts/login/", anonymous=True),
     Look("login-of-admin", lambda scene: "/admin/login/", anonymous=True),
+    Look("join", lambda scene: f"/join/{scene.invitation}/", anonymous=True),
+    Look("join-as-somebody-else", lambda scene: f"/join/{scene.invitation}/"),
+    Look("join-over", lambda scene: "/join/over/", anonymous=True, status=404),
+    Look("access-of-ben", lambda scene: reverse("admin:auth_user_access", args=[User.objects.get(username="ben").pk])),
+    Look("access-mine", lambda scene: reverse("admin:connectors_membership_mine")),
+    Look(
+        "access-rules",
+        lambda scene: reverse("admin:connectors_project_access", args=[scene.example(Project)]) + "?can=rules",
+    ),
     Look("password-change", lambda scene: "/accounts/password/change/"),
     Look("logout", lambda scene: "/accounts/logout/"),
+    Look("second-factor", lambda scene: "/accounts/2fa/"),
+    Look("second-factor-keys", lambda scene: "/accounts/2fa/webauthn/"),
+    Look("sessions", lambda scene: "/accounts/sessions/"),
+    Look("reauthenticate", lambda scene: "/accounts/reauthenticate/"),
     Look("not-found", lambda scene: "/admin/nothing/here/", status=404),
     Look("connector-history", _of_connector("history")),
     Look("connector-delete", _of_connector("delete")),

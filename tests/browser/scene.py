@@ -26,7 +26,9 @@ from connectors.models import (
     ConsentLink,
     Incident,
     IntegrationType,
+    Invitation,
     LedgerEntry,
+    Membership,
     OAuthClient,
     PolicyException,
     PolicyRule,
@@ -37,6 +39,7 @@ from connectors.models import (
     ReviewNotice,
     SavedView,
     Sensitivity,
+    SignInProvider,
     SyncRun,
     SyncStep,
     Token,
@@ -46,6 +49,7 @@ from connectors.models import (
 from tests import factories
 from tests.browser.alert_scene import make_alerts
 from tests.browser.history_scene import make_past
+from tests.browser.people_scene import make_people
 from tests.browser.policy_scene import make_policies
 from tests.browser.repository_scene import make_repositories
 
@@ -89,12 +93,16 @@ FEATURED = ["gmail", "slackbot", "googlecalendar", "github", "salesforce", "noti
 
 @dataclass
 class Scene:
-    """Who and what is there. `examples` names the row that shows most of a model's page, `links` consent links."""
+    """Who and what is there. `examples` names the row that shows most of a model's page, `links` consent links.
+
+    `invitation` is the secret of an open one.
+    """
 
     admin: User
     emulator: Emulator
     examples: dict[type[Model], object] = field(default_factory=dict)
     links: dict[str, int] = field(default_factory=dict)
+    invitation: str = field(default="", repr=False)
 
     @property
     def projects(self) -> list[int]:
@@ -133,6 +141,7 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[CatalogueScope] = _judged_scope(ada).pk
     scene.examples[Workspace] = workspaces["Northwind"].pk
     scene.examples[Group] = Group.objects.create(name="Connector managers").pk
+    _sign_in_provider()
     _events(ada)
     repository, work = make_repositories(now)
     scene.examples |= {Repository: repository.pk, RepositoryRun: work.pk}
@@ -143,7 +152,21 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples[ReviewCampaign] = _review(ada, now).pk
     rule, exception = make_policies(now)
     scene.examples |= {PolicyRule: rule.pk, PolicyException: exception.pk}
+    role, invitation, scene.invitation = make_people(admin, now)
+    scene.examples |= {Membership: role.pk, Invitation: invitation.pk}
     return scene
+
+
+def _sign_in_provider() -> None:
+    """People of the team log in with their accounts at work, and one of the groups there counts here."""
+    row = SignInProvider.objects.create(
+        slug="work",
+        name="Acme login",
+        server_url="https://login.acme.example",
+        client_id="portal",
+        groups_claim="groups",
+    )
+    row.group_mappings.create(claim_value="connectors", group=Group.objects.get(name="Connector managers"))
 
 
 def _judged_scope(ada: Actor) -> CatalogueScope:

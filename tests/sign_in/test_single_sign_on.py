@@ -130,7 +130,12 @@ def test_a_domain_rule_without_domains_admits_nobody(
 
 def invited(client: Client, settings: Any, project: Project, operator: User, email: str) -> None:
     links: list[str] = []
-    invitations.invite(SHELL, operator, email, "editor", None, project, lambda token: links.append(token) or token)
+
+    def link_of(token: str) -> str:
+        links.append(token)
+        return token
+
+    invitations.invite(SHELL, operator, email, "editor", None, project, link_of)
     session = client.session
     session[invitations.INVITATION_KEY] = links[0]
     session.save()
