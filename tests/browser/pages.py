@@ -107,7 +107,7 @@ EXTRA: list[Look] = [
     Look("join", lambda scene: f"/join/{scene.invitation}/", anonymous=True),
     Look("join-as-somebody-else", lambda scene: f"/join/{scene.invitation}/"),
     Look("join-over", lambda scene: "/join/over/", anonymous=True, status=404),
-    Look("access-of-ben", lambda scene: reverse("admin:auth_user_access", args=[User.objects.get(username="ben").pk])),
+    Look("access-of-ben", lambda scene: f"/admin/auth/user/{User.objects.get(username='ben').pk}/access/"),
     Look("access-mine", lambda scene: reverse("admin:connectors_membership_mine")),
     Look(
         "access-rules",
