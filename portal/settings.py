@@ -76,6 +76,17 @@ except ValueError:
         "ALERT_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as relay.corp,10.1.0.0/16"
     ) from None
 
+# A stand-in for Base44 or a provider on one's own machine is what development is about.
+OUTGOING_ALLOWED_PRIVATE_HOSTS: list[str] = env.list(
+    "OUTGOING_ALLOWED_PRIVATE_HOSTS", default=["127.0.0.1", "localhost"] if DEBUG else []
+)
+try:
+    Allowed.of(OUTGOING_ALLOWED_PRIVATE_HOSTS)
+except ValueError:
+    raise ImproperlyConfigured(
+        "OUTGOING_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as idp.corp,10.1.0.0/16"
+    ) from None
+
 # --- Git repositories -------------------------------------------------------------------------------------------
 GIT_CACHE_DIR = env.str("GIT_CACHE_DIR", default=str(PORTAL_DATA_DIR / "git"))
 GIT_ALLOW_FILE_URLS = env.bool("GIT_ALLOW_FILE_URLS", default=False)

@@ -31,6 +31,7 @@ if os.environ.get("REDIS_URL"):
 os.environ["SECRET_KEY"] = secrets.token_urlsafe(50)
 os.environ["ENCRYPTION_KEYS"] = Fernet.generate_key().decode("ascii")
 os.environ["HTTPS"] = "off"
+os.environ["OUTGOING_ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1,localhost"  # where the tests' servers are
 for _name in ("DEBUG", "ALLOWED_HOSTS", "EMAIL_URL", "BASE44_API_URL", "SYNC_INTERVAL", "STATIC_ROOT", "LOG_FORMAT"):
     os.environ.pop(_name, None)
 

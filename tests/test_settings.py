@@ -189,6 +189,7 @@ def test_everything_scheduled_is_a_task_that_workers_know() -> None:
     [
         {"SYNC_INTERVAL": "0"},
         {"METRICS_TOKEN": "short"},
+        {"OUTGOING_ALLOWED_PRIVATE_HOSTS": "http://idp.corp"},
         {"SYNC_INTERVAL": "soon"},
         {"PORTAL_URL": "portal.acme.com"},
         {"LOG_FORMAT": "xml"},

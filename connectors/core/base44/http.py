@@ -44,6 +44,7 @@ from connectors.core.base44.faults import (
     server_message,
 )
 from connectors.core.errors import ApiError, CredentialError
+from connectors.core.guarded_pool import RefusedError, guarded_pool
 
 VERSION = "0.1.0"
 USER_AGENT = f"connector-portal/{VERSION}"
@@ -121,7 +122,7 @@ class _Failure:
 
 def make_pool(maxsize: int = 64) -> urllib3.PoolManager:
     """Connections that stay open between calls: `maxsize` per host should be at least the number of threads."""
-    return urllib3.PoolManager(num_pools=32, maxsize=maxsize)
+    return guarded_pool(num_pools=32, maxsize=maxsize)
 
 
 def shared_pool() -> urllib3.PoolManager:
@@ -304,6 +305,9 @@ def _final(call: Call, failure: _Failure) -> ApiError:
 
 
 def _network_failure(call: Call, error: HTTPError, request_id: str) -> _Failure:
+    if isinstance(error, RefusedError):
+        refused = ApiError(f"Base44 could not {call.doing}: {error}", permanent=True, request_id=request_id)
+        return _Failure(refused, untouched=True, passing=False)
     untouched = isinstance(error, (NewConnectionError, ConnectTimeoutError))
     if isinstance(error, NewConnectionError):  # asked first: urllib3 counts it among the time-outs
         said = "no connection could be made. Is the API address right, and the network up?"

@@ -18,6 +18,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
+from connectors.core.guarded_pool import RefusedError, guarded_pool
 from connectors.core.oauth.errors import Kind, OAuthError
 
 USER_AGENT = "connector-portal/0.1.0"
@@ -76,7 +77,7 @@ logging.getLogger("urllib3.connectionpool").addFilter(_QueryFilter())
 
 def make_pool(maxsize: int = 64) -> urllib3.PoolManager:
     """Connections that stay open between requests: `maxsize` per host should be at least the number of threads."""
-    return urllib3.PoolManager(num_pools=64, maxsize=maxsize, block=False)
+    return guarded_pool(num_pools=64, maxsize=maxsize, block=False)
 
 
 def shared_pool() -> urllib3.PoolManager:
@@ -160,6 +161,8 @@ def failure(request: Request, why: str, *, code: str, lost: bool, status: int | 
 
 
 def _network_failure(request: Request, error: HTTPError) -> OAuthError:
+    if isinstance(error, RefusedError):
+        return failure(request, str(error).rstrip("."), code="address_refused", lost=False)
     if isinstance(error, NewConnectionError):  # asked first: urllib3 counts it among the time-outs
         return failure(request, "no connection could be made", code="no_connection", lost=False)
     if isinstance(error, AnyTimeoutError):
