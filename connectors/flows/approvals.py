@@ -87,9 +87,12 @@ def demanding(projects: Collection[Project], subject: Subject) -> set[int]:
 def ask(matter: Matter, actor: Actor, reason: str, *, now: dt.datetime | None = None) -> Approval:
     """What waits for another person now: a new request, or the one for exactly this that there is already.
 
-    One that was approved already is given back when `actor` may use it. Raises Refused without a reason.
+    One that was approved already is given back when `actor` may use it. Raises Refused without a reason, and where
+    nobody else has to approve it.
     """
     now = now or timezone.now()
+    if not demanded(matter.project, matter.subject):
+        raise Refused(f"{matter.subject.label} needs nobody else's approval in {matter.project}.")
     if not reason.strip():
         raise Refused("Say why: whoever decides has nothing else to go by.")
     same = of_print(matter.subject, matter.project, matter.fingerprint)

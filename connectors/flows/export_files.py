@@ -22,10 +22,10 @@ from connectors.core.errors import ConfigFileError, Refused
 from connectors.core.lock_file import LockFile, lock_folder, plan_lock, read_lock
 from connectors.core.specs import ConnectorSpec
 from connectors.flows.approval_matters import files_matter
-from connectors.flows.approvals import ApprovalNeeded, allow, demanding
+from connectors.flows.approvals import ApprovalNeeded, allow, ask, demanding, needing
 from connectors.flows.events import record_event
 from connectors.flows.lock_file import locks_of
-from connectors.models import Connector, Project
+from connectors.models import Approval, Connector, Project
 from connectors.models.approval import Subject
 from connectors.models.project import DEFAULT_CONNECTORS_DIR
 
@@ -166,6 +166,18 @@ def export_zip(projects: Sequence[Project], actor: Actor) -> bytes:
     results = plan_zip(projects)
     record_zip(results, actor)
     return zip_results(results)
+
+
+def ask_to_export(results: Iterable[ExportResult], actor: Actor, reason: str) -> list[Approval]:
+    """Asks another person to approve these exports, where one has to; `results` are as planned or as checked.
+
+    Raises Refused as `ask` does, and where nobody has to.
+    """
+    found = [result for result in results if any(change.kind in WRITTEN for change in result.changes)]
+    wanted = needing(files_matter(result.project, result.changes) for result in found)
+    if not wanted:
+        raise Refused("Nothing of this needs another person's approval.")
+    return [ask(matter, actor, reason) for matter in wanted]
 
 
 def hand_out_file(project: Project, name: str, actor: Actor) -> bytes:

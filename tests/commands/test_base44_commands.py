@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from connectors.core.base44.emulator import Emulator
-from connectors.models import Connector, Project
+from connectors.models import Approval, Connector, Project
 from tests.commands.conftest import Run
-from tests.factories import make_connector, make_project
+from tests.factories import make_connector, make_demand, make_project
+from tests.flows.approving import approve, member
 from tests.flows.conftest import APP
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,3 +146,21 @@ def test_a_workspace_without_a_credential_is_one_line(run: Run, project: Project
 def test_an_unknown_slug_is_answered_with_those_that_are_close(run: Run, crm: Project) -> None:
     said = run("plan_connectors", "--project", "crn")
     assert (said.code, said.error) == (2, "There is no project crn. Did you mean crm?")
+
+
+def test_a_push_that_needs_approval_is_refused_and_asked_for(run: Run, crm: Project, base44: Emulator) -> None:
+    make_demand("plan", environment=crm.environment)
+    said = run("push_connectors", "--project", "crm", "--yes")
+    assert (said.code, "needs another person's approval" in said.error) == (1, True)
+    said = run("push_connectors", "--project", "crm", "--ask", "The bot reads names.", "--json")
+    row = Approval.objects.get()
+    assert (said.code, said.document["approval"], row.reason) == (0, row.pk, "The bot reads names.")
+    assert {method for method, _ in base44.requests} == {"GET"}
+
+
+def test_an_approved_push_goes_on_from_the_shell(run: Run, crm: Project, base44: Emulator) -> None:
+    make_demand("plan", environment=crm.environment)
+    run("push_connectors", "--project", "crm", "--ask", "The bot reads names.")
+    approve(Approval.objects.get(), member("bob", "approver", crm))
+    assert run("push_connectors", "--project", "crm", "--yes").code == 0
+    assert any(method == "PUT" for method, _ in base44.requests)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from connectors.flows.declare import declare
-from connectors.models import Connector, Event, Project, SyncRun, Workspace
+from connectors.models import Approval, Connector, Event, Project, SyncRun, Workspace
 from tests.commands.conftest import Run
-from tests.factories import SHELL, make_connector, make_project
+from tests.factories import SHELL, make_connector, make_demand, make_project
+from tests.flows.approving import approve, member
 
 pytestmark = pytest.mark.django_db
 
@@ -175,3 +176,15 @@ def test_where_to_export_must_be_said_once(run: Run, project: Project, tmp_path:
 def test_a_zip_in_a_folder_that_does_not_exist_is_one_line(run: Run, project: Project) -> None:
     said = run("export_connectors", "--all", "--zip", "/nowhere/at/all.zip")
     assert (said.code, said.error.endswith("No such file or directory")) == (1, True)
+
+
+def test_files_that_need_approval_are_asked_for_and_written_once(run: Run, project: Project, tmp_path: Path) -> None:
+    make_demand("export", environment=project.environment)
+    make_connector(project, "slack", ["chat:write"])
+    words = ("export_connectors", "--project", project.slug, "--zip", str(tmp_path / "crm.zip"))
+    assert run(*words).code == 1
+    assert run(*words, "--ask", "For the audit.").code == 0
+    assert not (tmp_path / "crm.zip").exists()
+    approve(Approval.objects.get(), member("bob", "approver", project))
+    assert run(*words).code == 0
+    assert (tmp_path / "crm.zip").exists()

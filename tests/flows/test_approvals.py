@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from connectors.core.actor import SCHEDULER, Actor, Door
+from connectors.core.actor import SCHEDULER
 from connectors.core.errors import Refused
 from connectors.flows.approval_decisions import decide, why_not_decide, withdraw
 from connectors.flows.approvals import (
@@ -29,15 +29,12 @@ from connectors.flows.approvals import (
 )
 from connectors.models import Approval, Event, Project
 from connectors.models.approval import Subject
-from tests.factories import SHELL, make_demand, make_membership, make_project, make_user, make_workspace
+from tests.factories import SHELL, make_demand, make_membership, make_project, make_workspace
+from tests.flows.approving import actor, member
 
 pytestmark = pytest.mark.django_db
 
 State = Approval.State
-
-
-def actor(user: User) -> Actor:
-    return Actor(user.get_username(), Door.ADMIN, user.pk)
 
 
 def matter(project: Project, what: str = "one") -> Matter:
@@ -53,12 +50,6 @@ def production(db: None) -> Project:
     """A project in production, where plans need approval."""
     make_demand("plan")
     return make_project("shop", environment="production")
-
-
-def member(name: str, role: str, project: Project) -> User:
-    user = make_user(name, staff=True)
-    make_membership(user, role, project=project)
-    return user
 
 
 @pytest.fixture

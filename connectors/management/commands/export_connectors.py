@@ -15,6 +15,7 @@ from connectors.core.config_files import FileChange, unified_diff
 from connectors.flows.check_files import Agreement, CheckResult, CheckRow, check_all, exported
 from connectors.flows.export_files import (
     ExportResult,
+    ask_to_export,
     export_all,
     export_to_directory,
     plan_zip,
@@ -49,6 +50,9 @@ class Command(ProjectCommand):
         super().add_arguments(parser)
         parser.add_argument("directory", metavar="DIR", nargs="?")
         parser.add_argument("--zip", metavar="FILE", help="write a zip archive instead of a directory")
+        parser.add_argument(
+            "--ask", metavar="REASON", help="where another person has to approve it: ask them, and write nothing now"
+        )
         parser.add_argument("--prune", action="store_true", help="remove files of connectors that no longer exist")
         parser.add_argument(
             "--check", action="store_true", help="write nothing; exit 1 if files, portal, Base44 or lock file differ"
@@ -66,6 +70,8 @@ class Command(ProjectCommand):
         """Exports; 1 when `--check` found differences or a project could not be exported."""
         _refuse_nonsense(options)
         projects = self.projects(options)
+        if options["ask"] is not None:
+            return self._ask(projects, options)
         if options["zip"]:
             return self._to_zip(projects, Path(options["zip"]), options)
         if options["check"]:
@@ -80,6 +86,16 @@ class Command(ProjectCommand):
         if options["all"] and not self.as_json:
             self.say(_summary(documents))
         return FAILED if any(document["problem"] for document in documents) else DONE
+
+    def _ask(self, projects: list[Project], options: dict[str, Any]) -> int:
+        """Asks for each project that needs it; the same command without --ask writes what was approved."""
+        results = plan_zip(projects) if options["zip"] else list(_results(projects, {**options, "check": True}))
+        asked = ask_to_export(results, shell_actor(), options["ask"])
+        rows = [{"project": row.project.slug, "approval": row.pk, "state": row.state} for row in asked]
+        for row in rows:
+            self.say(f"{row['project']}: approval #{row['approval']}, {row['state']}. Nothing was written.")
+        self.print_json({"results": rows})
+        return DONE
 
     def _check(self, projects: list[Project], options: dict[str, Any]) -> int:
         """Compares and shows what differs; 1 for that, and with `--registered` for what could not be compared."""
@@ -145,6 +161,8 @@ class Command(ProjectCommand):
 def _refuse_nonsense(options: dict[str, Any]) -> None:
     if bool(options["directory"]) == bool(options["zip"]):
         raise Usage("Say where to: a directory DIR, or --zip FILE, not both.")
+    if options["ask"] is not None and options["check"]:
+        raise Usage("--ask goes without --check.")
     if options["zip"] and (options["lock"] or options["registered"]):
         raise Usage("--lock and --registered go with a directory DIR.")
     if options["registered"] and not options["check"]:

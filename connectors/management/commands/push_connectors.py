@@ -10,12 +10,12 @@ from django.core.management.base import CommandParser
 from pydantic import SecretStr
 
 from connectors.core.plan import Action, Plan
-from connectors.flows.apply import apply_now
+from connectors.flows.apply import apply_now, ask_to_apply
 from connectors.flows.connect import client_for
 from connectors.flows.plan import show_plan
 from connectors.management.commands._base import DONE, FAILED, ProjectCommand, Usage, shell_actor
 from connectors.management.commands._plans import left_out, plan_rows, plan_summary
-from connectors.models import Project, SyncRun, SyncStep
+from connectors.models import Approval, Project, SyncRun, SyncStep
 
 
 class Command(ProjectCommand):
@@ -37,6 +37,11 @@ class Command(ProjectCommand):
             help="remove these types at Base44 if the plan says so, or all of them",
         )
         parser.add_argument(
+            "--ask",
+            metavar="REASON",
+            help="where another person has to approve it: ask them, and do nothing now",
+        )
+        parser.add_argument(
             "--show-links", action="store_true", help="print the one-use consent links, at a terminal only"
         )
 
@@ -50,6 +55,9 @@ class Command(ProjectCommand):
         removals, left = _removals(plan, options["allow_remove"])
         if len(left) == len(plan.actions):
             return self._nothing_to_do(project, plan, left)
+        if options["ask"] is not None:
+            row = ask_to_apply(project, plan, [action.type for action in removals], actor, options["ask"])
+            return self._asked(project, plan, row)
         if not options["yes"] and not self._agreed(project):
             self.say("Nothing was done.")
             return FAILED
@@ -65,7 +73,7 @@ class Command(ProjectCommand):
         return self._conclude(project, plan, run, left, links_shown=options["show_links"])
 
     def _check_terminal(self, options: dict[str, Any]) -> None:
-        if not options["yes"] and not sys.stdin.isatty():
+        if options["ask"] is None and not options["yes"] and not sys.stdin.isatty():
             raise Usage("This changes connectors at Base44 and asks first: run it at a terminal, or say --yes.")
         if options["show_links"] and not self.stderr.isatty():
             raise Usage("Consent links are credentials: --show-links prints them only to a terminal (on stderr).")
@@ -80,6 +88,14 @@ class Command(ProjectCommand):
         if left:
             self.warn(left_out(left))
         self.print_json({"project": project.slug, "results": _unapplied(plan), "run": None})
+        return DONE
+
+    def _asked(self, project: Project, plan: Plan, row: Approval) -> int:
+        """An approval that was given already counts when the command runs again, without --ask."""
+        self.say(
+            f"Approval #{row.pk}: {row.get_state_display()}. Nothing was done: run this again when it is approved."
+        )
+        self.print_json({"project": project.slug, "results": _unapplied(plan), "run": None, "approval": row.pk})
         return DONE
 
     def _agreed(self, project: Project) -> bool:
