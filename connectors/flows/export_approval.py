@@ -10,11 +10,18 @@ from connectors.flows.approval_matters import repository_matter
 from connectors.flows.approvals import ApprovalNeeded, Matter, ask, check, demanding, of_print
 from connectors.flows.export_order import Order
 from connectors.flows.export_terms import ProjectExport, RepositoryExport
-from connectors.models import Approval, Repository
+from connectors.models import Approval, Project, Repository
 from connectors.models.approval import Subject
 
 BY_ITSELF = "The portal exports this by itself."
 ENDED = frozenset({Approval.State.DECLINED, Approval.State.WITHDRAWN})
+
+
+def needing_approval(plan: RepositoryExport) -> list[Project]:
+    """The projects of the plan whose files another person has to approve."""
+    found = [row.project for row in plan.projects if _holds_connectors(row)]
+    watched = demanding(found, Subject.EXPORT) if found else set()
+    return [project for project in found if project.pk in watched]
 
 
 def withhold(order: Order, plan: RepositoryExport) -> RepositoryExport:
@@ -23,7 +30,7 @@ def withhold(order: Order, plan: RepositoryExport) -> RepositoryExport:
     What was approved is used up here, before anything is written, and stays allowed to the later attempts of the same
     run. A pull request that is brought up to date once more may hold what was approved for it.
     """
-    watched = demanding([row.project for row in plan.projects if _holds_connectors(row)], Subject.EXPORT)
+    watched = {project.pk for project in needing_approval(plan)}
     if not watched:
         return plan
     projects = (

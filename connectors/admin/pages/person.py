@@ -17,10 +17,12 @@ from django.views.decorators.debug import sensitive_variables
 
 from connectors.admin import cells
 from connectors.admin.pages import download
+from connectors.admin.pages.approval_gate import ask_all, gates
 from connectors.admin.pages.desk import DAYS, lifetime_in, links_page
 from connectors.admin.pages.frame import CHANGE_CONNECTOR, CHANGE_TOKEN, actor_of, draw, require, route
 from connectors.admin.pages.revoke import tell
 from connectors.core.errors import PortalError
+from connectors.flows.approval_matters import ending_matters
 from connectors.flows.consent_links import LIFETIME, make_links
 from connectors.flows.offboard import LIMIT, Fate, Reach, Way, holdings_of, people, person_called
 from connectors.flows.offboard_plan import Plan, carry_out, plan_for
@@ -148,6 +150,8 @@ def _confirm(
         days=DAYS,
         default_days=LIFETIME.days,
         back=_address(name),
+        gates=gates(request, ending_matters(plan.ending, "revoke")),
+        reason=request.POST.get("reason", ""),
     )
 
 
@@ -156,6 +160,9 @@ def _done(model_admin: ModelAdmin[Any], request: HttpRequest, name: str, plan: P
     """Ends tokens first: should more end than was shown, no link has been made yet."""
     confirmed = [int(key) for key in request.POST.getlist("shown") if key.isascii() and key.isdigit()]
     try:
+        if request.POST.get("ask"):
+            ask_all(request, ending_matters(plan.ending, "revoke"))
+            return HttpResponseRedirect(_address(name))
         tell(request, carry_out(plan, confirmed, actor_of(request)))
     except PortalError as error:
         return _confirm(model_admin, request, name, plan, problem=str(error))

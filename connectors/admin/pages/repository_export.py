@@ -16,6 +16,7 @@ from connectors.admin.repository_overview import commits_url, pull_request_line
 from connectors.core.commit_message import commit_message
 from connectors.core.errors import PortalError, Refused
 from connectors.core.three_way import Change
+from connectors.flows.export_approval import needing_approval
 from connectors.flows.export_choices import Choices
 from connectors.flows.export_terms import LeftFile, PlannedFile, ProjectExport, RepositoryExport
 from connectors.flows.repository_export_plan import plan_repository_export
@@ -231,6 +232,7 @@ def _draw(
             shown.plan.notes, actor=request.user.get_username(), template=repository.message_template
         ),
         reason=request.POST.get("reason", ""),
+        need_approval=needing_approval(shown.plan),
         starts_over=chosen.starts_over,
         problem=problem,
         may_export=request.user.has_perm(CHANGE_REPOSITORY),
