@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
@@ -46,8 +47,15 @@ def two_teams() -> Teams:
     crm = factories.make_project("crm", workspace=ours)
     bank = factories.make_project("zebra-bank", workspace=theirs, name=f"{FOREIGN} bank", sync_error=f"{FOREIGN} fails")
     for project in (shop, crm, bank):
-        waits = {"consent": Connector.Consent.NEEDED, "sync_state": Connector.SyncState.DIFFERS}
-        factories.make_connector(project, "gmail", ["mail.read"], registered=[], needs_attention=True, **waits)
+        factories.make_connector(
+            project,
+            "gmail",
+            ["mail.read"],
+            registered=[],
+            needs_attention=True,
+            consent=Connector.Consent.NEEDED,
+            sync_state=Connector.SyncState.DIFFERS,
+        )
     people = {
         name: factories.make_user(name, staff=True)
         for name in ("owner", "looker", "auditor", "single", "grouped", "other", "both", "idle")
@@ -79,6 +87,5 @@ def page(name: str, *args: object) -> str:
 
 def said(answer: Any) -> str:
     """All that a browser gets to read of an answer, the messages of the next page included."""
-    shown = answer.content.decode(errors="replace")
-    cookie = answer.wsgi_request._messages
-    return shown + " ".join(str(message) for message in cookie)
+    shown: str = answer.content.decode(errors="replace")
+    return shown + " ".join(str(message) for message in get_messages(answer.wsgi_request))
