@@ -19,7 +19,7 @@ from connectors.admin import cells
 from connectors.admin.base import OverviewMixin, actor_of
 from connectors.admin.pages import sign_in_provider as pages
 from connectors.admin.pages.frame import outside_address
-from connectors.admin.sign_in_provider_form import SignInProviderForm
+from connectors.admin.sign_in_provider_form import GroupMappingForm, SignInProviderForm
 from connectors.flows.sign_in_providers import delete_provider, issuer_of, mappings_of, record_mappings, save_provider
 from connectors.models import GroupMapping, SignInProvider
 
@@ -42,6 +42,7 @@ class _ForSuperusers:
 
 class GroupMappingInline(_ForSuperusers, TabularInline):  # type: ignore[misc]
     model = GroupMapping
+    form = GroupMappingForm
     extra = 0
     hide_title = True
     verbose_name_plural = _("groups")

@@ -13,9 +13,23 @@ from connectors.admin.widgets import DomainsField
 from connectors.core import net
 from connectors.core.errors import PortalError
 from connectors.flows.sign_in_providers import allowed_hosts, issuer_of
-from connectors.models import SignInProvider
+from connectors.models import GroupMapping, SignInProvider
 
 Kind = SignInProvider.Kind
+
+
+class GroupMappingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Its inputs stand in a table, whose head names them for eyes alone."""
+
+    class Meta:
+        model = GroupMapping
+        fields = ["claim_value", "group"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            widget = getattr(field.widget, "widget", field.widget)  # what Django's admin wraps around a choice of rows
+            widget.attrs["aria-label"] = str(field.label)
 
 
 class SignInProviderForm(NoticesChanges):
