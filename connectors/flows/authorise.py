@@ -77,6 +77,11 @@ class Wish:
     consent_link: ConsentLink | None = None
 
 
+NOT_STARTED_HERE = (
+    "This answer belongs to a sign-in that was not started here, or not by you, or not in this browser session."
+)
+
+
 class StateError(PortalError):
     """An answer of a provider that this person, in this session, is not waiting for (any more)."""
 
@@ -139,9 +144,7 @@ def claim(state: str, oauth_client: OAuthClient, *, user_id: int, session_key: s
         .first()
     )
     if found is None or not constant_time_compare(found.session_hash, _session_hash(session_key)):
-        raise StateError(
-            "This answer belongs to a sign-in that was not started here, or not by you, or not in this browser session."
-        )
+        raise StateError(NOT_STARTED_HERE)
     if not Authorisation.objects.filter(pk=found.pk, claimed_at=None).update(claimed_at=now):
         raise StateError("This answer was used already: an answer of a provider counts once.")
     found.claimed_at = now

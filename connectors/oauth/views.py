@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from connectors.core.actor import Actor, Door
 from connectors.core.errors import PortalError
 from connectors.core.oauth.answer_check import CallbackAnswer
-from connectors.flows.authorise import StateError, abort, claim, finish
+from connectors.flows.authorise import NOT_STARTED_HERE, StateError, abort, claim, finish
 from connectors.models import Authorisation, Connector, OAuthClient
 from connectors.models.visibility import may
 from connectors.oauth.provider import Return
@@ -59,7 +59,10 @@ def callback(request: HttpRequest, slug: str) -> HttpResponse:
     if not request.user.is_authenticated:
         # Not to the login page: the way there would carry the code in its address.
         return _refused(request, "You are not logged in to the portal any more, so nobody waits for this answer.")
-    oauth_client = get_object_or_404(OAuthClient, slug=slug)
+    oauth_client = OAuthClient.objects.filter(slug=slug).first()
+    if oauth_client is None:
+        # As for a client that there is: nobody finds out here which clients other teams have.
+        return _refused(request, NOT_STARTED_HERE)
     now = timezone.now()
     try:
         trip_of = claim(

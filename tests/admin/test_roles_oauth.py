@@ -243,6 +243,13 @@ def test_nobody_leaves_for_a_provider_who_may_not_change_the_connector(held: Hel
     assert not Authorisation.objects.exists()
 
 
+def test_an_answer_for_a_client_that_there_is_not_is_refused_like_one_for_another_teams(held: Held) -> None:
+    browser, forged = browser_of(held.teams.idle), {"state": "made-up", "code": "made-up"}
+    known = browser.get(reverse("oauth_callback", args=[held.client.slug]), forged)
+    unknown = browser.get(reverse("oauth_callback", args=["nobodys"]), forged)
+    assert (known.status_code, said(known)) == (unknown.status_code, said(unknown))
+
+
 def test_an_answer_is_not_used_when_the_role_was_taken_meanwhile(held: Held) -> None:
     connector = make_connector(held.teams.shop, "googledrive", ["https://www.googleapis.com/auth/drive.readonly"])
     browser = browser_of(held.teams.single)
