@@ -68,8 +68,9 @@ def test_pages_for_strangers_and_errors_limit_it_too(address: str, client: Clien
 
 
 def test_static_files_are_taken_for_what_they_say_they_are_and_by_this_site_alone(client: Client) -> None:
-    with client.get("/static/portal/theme.css") as answer:
-        assert answer.status_code == 200
+    answer = client.get("/static/portal/theme.css")
+    answer.close()
+    assert answer.status_code == 200
     assert (answer["X-Content-Type-Options"], answer["Cross-Origin-Resource-Policy"]) == ("nosniff", "same-origin")
 
 
