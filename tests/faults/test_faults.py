@@ -72,6 +72,13 @@ def test_no_other_death_excuses_it(used_twice: Provider, after: float, group: in
     assert len(used_twice.unexplained([Death(first_use(used_twice) + after, group)])) == 1
 
 
+def test_whoever_had_died_before_the_call_was_looked_at_is_excused(used_twice: Provider) -> None:
+    ((token, (first, second)),) = used_twice.uses.items()
+    used_twice.uses[token] = [Use(first.at, 0), second]
+    assert used_twice.unexplained([Death(first.at - 0.5, 7)]) == []
+    assert len(used_twice.unexplained([Death(first.at - 60, 7)])) == 1
+
+
 def test_the_process_behind_a_connection_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as made:
         assert group_behind(made.getsockname()[1]) == os.getpgid(0)
