@@ -116,6 +116,7 @@ SECTIONS: dict[str, list[Page]] = {
     "Operations": [
         Page("Sync runs", "sync", "connectors.syncrun"),
         Page("Activity", "history", "connectors.event"),
+        Page("Trail streams", "podcasts", "connectors.trailstream"),
         Page("Operations", "monitor_heart", "connectors.event", "operations", may=operations.is_open_to),
     ],
     "Access": [

@@ -22,6 +22,7 @@ from connectors.admin import (
     sign_in_provider,
     sync_run,
     token,
+    trail_stream,
     users,
     workspace,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "sign_in_provider",
     "sync_run",
     "token",
+    "trail_stream",
     "users",
     "workspace",
 ]

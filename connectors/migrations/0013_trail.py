@@ -159,6 +159,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='event',
+            index=models.Index(fields=['actor_label', '-id'], name='event_actor_newest'),
+        ),
+        migrations.AddIndex(
+            model_name='event',
             index=models.Index(fields=['workspace', '-id'], name='event_workspace_newest'),
         ),
         migrations.AddIndex(

@@ -97,6 +97,7 @@ class Event(models.Model):
             models.Index(fields=["verb", "-id"], name="event_verb_newest"),
             models.Index(fields=["about", "-id"], name="event_about_newest"),
             models.Index(fields=["user", "-id"], name="event_user_newest"),
+            models.Index(fields=["actor_label", "-id"], name="event_actor_newest"),
             models.Index(fields=["workspace", "-id"], name="event_workspace_newest"),
             models.Index(fields=["project", "-id"], name="event_project_newest"),
             models.Index(fields=["door", "-id"], name="event_door_newest"),

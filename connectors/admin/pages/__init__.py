@@ -19,6 +19,7 @@ from connectors.admin.pages import (
     desk,
     device_login,
     discover,
+    event_export,
     export_files,
     forecast,
     history_changes,
@@ -53,6 +54,7 @@ from connectors.admin.pages import (
     scope_facts,
     timeline,
     token,
+    trail_stream,
 )
 
 _MODULES = {
@@ -72,7 +74,7 @@ _MODULES = {
         project_access,
     ),
     "connector": (consent, desk, ledger_connector, timeline),
-    "event": (operations,),
+    "event": (event_export, operations),
     "integrationtype": (oauth_support, offered),
     "ledgerentry": (ledger_groups, saved_views, history_state, history_changes, person),
     "oauthclient": (oauth_client,),
@@ -82,6 +84,7 @@ _MODULES = {
     "policyrule": (policy_rule,),
     "syncrun": (run,),
     "token": (token, revoke, forecast),
+    "trailstream": (trail_stream,),
     "user": (people_access,),
     "workspace": (discover, device_login, project_access),
 }
