@@ -32,4 +32,4 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(50))')"
 USER portal
 VOLUME /data
 EXPOSE 8000
-CMD ["gunicorn", "portal.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", "--no-control-socket", "--access-logfile=-", "--logger-class=portal.access_log.AccessLogger"]
+CMD ["gunicorn", "portal.wsgi", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", "--graceful-timeout=30", "--no-control-socket", "--access-logfile=-", "--logger-class=portal.access_log.AccessLogger"]

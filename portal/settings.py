@@ -41,6 +41,7 @@ if DEBUG:
     ]
 else:
     checks.require_secret_key(SECRET_KEY)
+SECRET_KEY_FALLBACKS = [checks.require_secret_key(key) for key in env.list("SECRET_KEY_FALLBACKS", default=[])]
 ENCRYPTION_KEYS = checks.require_encryption_keys(ENCRYPTION_KEYS)
 # The audit trail is written with the first of these and read with any: a trail that began with the encryption keys
 # goes on when it gets keys of its own.
