@@ -224,11 +224,11 @@ class _Application:
             ) from None
         return take_answer(self.project, action, answer, self.on_link)
 
-    def _end(self, step: SyncStep, state: StepState, message: str) -> None:
+    @transaction.atomic
+    def _store(self, step: SyncStep, state: StepState, message: str) -> None:
+        """What the step came to, and its event: a worker that is killed leaves both or none."""
         step.state, step.message, step.finished_at = state, message, timezone.now()
         step.save(update_fields=["state", "message", "finished_at"])
-        if state == StepState.FAILED:
-            self.failed.add(step.position)
         if state in (StepState.DONE, StepState.CONSENT, StepState.FAILED):
             record_event(
                 self.actor,
@@ -238,6 +238,11 @@ class _Application:
                 after={"type": step.type, "action": step.action, **step.after},
                 note=message,
             )
+
+    def _end(self, step: SyncStep, state: StepState, message: str) -> None:
+        self._store(step, state, message)
+        if state == StepState.FAILED:
+            self.failed.add(step.position)
         if self.on_step:
             self.on_step(step)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.db import OperationalError, connection
 from pydantic import SecretStr
 
 from connectors.core.base44.client import Base44Client
@@ -196,3 +199,19 @@ def test_each_step_leaves_an_event_with_its_actor(
     carry_out(live_project, client)
     event = Event.objects.get(verb="step.consent")
     assert (event.actor_label, event.after["scopes"]) == ("tests", ["chat:write"])
+
+
+def test_a_step_whose_event_cannot_be_written_is_not_said_to_be_done(
+    base44: Emulator, live_project: Project, client: Base44Client
+) -> None:
+    """As when the worker is killed, or the database goes, between the two."""
+    make_connector(live_project, "slackbot", ["chat:write"])
+
+    def fail(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('INSERT INTO "connectors_event"') and "step.consent" in map(str, params):
+            raise OperationalError("the server closed the connection")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        carry_out(live_project, client)
+    assert [step.state for step in SyncStep.objects.all()] == [StepState.RUNNING]
