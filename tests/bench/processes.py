@@ -49,7 +49,7 @@ class Portal:
 def portal(place: Place) -> Iterator[Portal]:
     """A portal on the place's database, which is migrated."""
     command = [sys.executable, "-m", "tests.bench.portal_side"]
-    with _running(command, place.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with running(command, place.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield Portal(process)
 
 
@@ -59,7 +59,7 @@ def worker(place: Place) -> Iterator[int]:
     # -W: Celery warns of root, which is what a container often has.
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "portal"]
     command += ["worker", "--pool=threads", "--loglevel=ERROR"]
-    with _running(command, place.env, stdout=subprocess.DEVNULL) as process:
+    with running(command, place.env, stdout=subprocess.DEVNULL) as process:
         yield process.pid
 
 
@@ -83,7 +83,7 @@ def emulator(place: Place) -> Iterator[RunningEmulator]:
     token_file = place.folder / "emulator-token"
     options = [f"--latency-ms={LATENCY_MS}", "--no-rate-limits", "--seed=empty", f"--token-file={token_file}"]
     command = [sys.executable, "-u", "-m", "connectors.core.base44.emulator", "--port=0", *options]
-    with _running(command, place.env, stdout=subprocess.PIPE) as process:
+    with running(command, place.env, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
             address = next((word for word in line.split() if word.startswith("http://")), "")
@@ -110,7 +110,8 @@ def _first_line(path: Path) -> str:
 
 
 @contextmanager
-def _running(command: list[str], env: Mapping[str, str], **streams: Any) -> Iterator[subprocess.Popen[str]]:
+def running(command: list[str], env: Mapping[str, str], **streams: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process from the project's folder, ended at last."""
     streams.setdefault("stdin", subprocess.DEVNULL)
     process = subprocess.Popen(command, cwd=ROOT, env=dict(env), text=True, **streams)
     try:

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much to measure: `scale` 1 is the size that the targets are about, `rounds` how often each side is timed."""
+    """How much to measure: `scale` 1 is the size that the targets are about, `rounds` how often each side is timed.
+
+    `minutes` is for how long a load lasts.
+    """
 
     scale: float = 1.0
     rounds: int = 5
+    minutes: float = 1.0
 
     def sized(self, full: int) -> int:
         """A number of things at this scale, at least 1."""

@@ -3,6 +3,8 @@
     make bench                                  everything, at full size
     make bench ARGS="sync export"               some of it
     make bench ARGS="--rounds 3 --scale 0.1"    quicker; targets are not judged below full size
+    make bench ARGS="load --minutes 10"         200 people at once in the admin, for ten minutes
+    make bench ARGS="faults"                    100 kills while people work: what is wrong at the end
 
 Exits 1 when a target is missed or a measurement fails, 2 for wrong use.
 """
@@ -16,7 +18,19 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tests.bench import admin_list, export, git, ledger_compare, ledger_history, ledger_list, places, refresh, sync
+from tests.bench import (
+    admin_list,
+    export,
+    faults,
+    git,
+    ledger_compare,
+    ledger_history,
+    ledger_list,
+    load,
+    places,
+    refresh,
+    sync,
+)
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
 
@@ -29,6 +43,8 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "ledger": ledger_compare.measure,
     "fleet": ledger_list.measure,
     "history": ledger_history.measure,
+    "load": load.measure,
+    "faults": faults.measure,
 }
 
 
@@ -83,7 +99,7 @@ class Report:
 def main(arguments: list[str]) -> int:
     """Measure what was asked for; 1 when a target was missed or a measurement failed."""
     chosen = parse(arguments)
-    report = Report(Options(chosen.scale, chosen.rounds))
+    report = Report(Options(chosen.scale, chosen.rounds, chosen.minutes))
     kinds, left_out = places.kinds()
     if chosen.only_embedded:
         kinds, left_out = kinds[:1], []
@@ -106,12 +122,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("benchmarks", nargs="*", metavar="benchmark", help=f"of {', '.join(BENCHMARKS)} (all)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is timed (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full size (1)")
+    parser.add_argument("--minutes", type=float, default=1.0, help="how long the load lasts (1)")
     parser.add_argument("--only-embedded", action="store_true", help="leave out PostgreSQL and Redis")
     chosen = parser.parse_args(arguments)
     if unknown := [name for name in chosen.benchmarks if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
-    if chosen.rounds < 1 or chosen.scale <= 0:
-        parser.error("--rounds must be at least 1 and --scale above 0")
+    if chosen.rounds < 1 or min(chosen.scale, chosen.minutes) <= 0:
+        parser.error("--rounds must be at least 1, --scale and --minutes above 0")
     return chosen
 
 

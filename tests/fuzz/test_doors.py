@@ -79,7 +79,7 @@ def test_the_check_takes_any_archive(token: str) -> None:
         cache.clear()
         headers = {"Authorization": f"Bearer {token}"}
         answer = Client().post(
-            f"/api/check/?{urlencode(dict(format=safe(format_)))}", body, "application/zip", headers=headers
+            f"/api/check/?{urlencode({'format': safe(format_)})}", body, "application/zip", headers=headers
         )
         assert answer.status_code < 500
 
