@@ -73,7 +73,6 @@ class ApprovalAdmin(OverviewMixin, ReadOnlyAdmin):
     search_fields = ["title", "reason", "asked_by_label", "decided_by_label"]
     search_help_text = _("Search by title, reason or person")
     ordering = ["-id"]
-    fields: list[str] = []
     change_form_outer_before_template = "connectors/approval/overview.html"
     empty_icon = "group"
     empty_title = _("No approvals")
@@ -88,6 +87,10 @@ class ApprovalAdmin(OverviewMixin, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
         rows: QuerySet[Approval] = super().get_queryset(request)
         return rows.defer("project__notes")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Approval | None = None) -> Any:
+        """None: the overview shows what was asked for as a plan, or files, and not as values of columns."""
+        return [(None, {"fields": []})]
 
     def overview_of(self, request: HttpRequest, row: Approval | None) -> dict[str, Any]:
         return overview(row, cast("User", request.user)) if row is not None else {}

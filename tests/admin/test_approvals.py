@@ -15,7 +15,18 @@ from django.utils import timezone
 from connectors.core.base44.emulator import Emulator
 from connectors.flows.plan import stored_plan
 from connectors.models import Approval, ApprovalDemand, Event, Project, SyncRun, Token
-from tests.factories import make_connector, make_demand, make_membership, make_project, make_token, make_user
+from tests.factories import (
+    make_connector,
+    make_demand,
+    make_membership,
+    make_oauth_client,
+    make_placement,
+    make_project,
+    make_repository,
+    make_token,
+    make_user,
+)
+from tests.servers.token_endpoint import TokenServer
 
 pytestmark = pytest.mark.django_db
 
@@ -311,3 +322,25 @@ def test_an_editor_takes_no_project_away_from_its_rules(shop: Project, role: str
     (name, value) = next(iter(change.items()))
     assert (getattr(shop, name) == value) is (role == "owner")
     assert ("Only somebody who may change the approval rules" in answer.content.decode()) is (role == "editor")
+
+
+def test_who_leaves_loses_no_token_without_approval(ann: Client, bob: Client, shop: Project, idp: TokenServer) -> None:
+    make_membership(User.objects.get(username="ann"), "owner", workspace=shop.workspace)
+    oauth_client = make_oauth_client(settings={"revoke_url": f"{idp.url}/revoke", "issuer": idp.url})
+    token = make_token(shop.connectors.get(), oauth_client=oauth_client, authorised_by_label="leaver")
+    address = f"{url('ledgerentry_person')}?name=leaver"
+    data = {f"do-portal-{token.connector_id}": "revoke", "step": "do", "shown": token.pk}
+    assert "needs another person&#x27;s approval in Shop" in ann.post(address, data).content.decode()
+    ann.post(address, {**data, "ask": "1", "reason": "They leave."})
+    approve(bob, Approval.objects.get())
+    assert "Approved by bob" in ann.post(address, {**data, "step": ""}).content.decode()
+    ann.post(address, data)
+    token.refresh_from_db()
+    assert token.state == Token.State.REVOKED
+
+
+def test_the_page_of_a_repositorys_export_says_what_is_held_back(ann: Client, shop: Project) -> None:
+    placement = make_placement(shop, make_repository())
+    make_membership(User.objects.get(username="ann"), "owner", workspace=shop.workspace)
+    page = ann.get(url("repository_export", placement.repository_id)).content.decode()
+    assert "Here another person has to approve it first: Shop." in page

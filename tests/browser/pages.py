@@ -11,7 +11,16 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connectors.models import Connector, OAuthClient, PolicyRule, Project, Repository, RepositoryRun, ReviewCampaign
+from connectors.models import (
+    Approval,
+    Connector,
+    OAuthClient,
+    PolicyRule,
+    Project,
+    Repository,
+    RepositoryRun,
+    ReviewCampaign,
+)
 from tests.browser.scene import Scene
 
 SHOWN_APPS = ("connectors", "auth")
@@ -20,6 +29,8 @@ NO_PAGES = {
     # Parts of pages, answers for scripts, and addresses that only take a POST.
     "alertroute_secret",
     "alertroute_test",
+    "approval_decide",
+    "approval_withdraw",
     "cataloguescope_shipped",
     "connector_catalogue",
     "project_export_many",
@@ -100,6 +111,16 @@ def _of_rule_that_is_off(scene: Scene) -> str:
     return reverse("admin:connectors_policyrule_rehearsal", args=[PolicyRule.objects.get(is_enabled=False).pk])
 
 
+def _of_approval(state: str, subject: str) -> Callable[[Scene], str]:
+    rows = Approval.objects.filter(state=state, subject=subject).order_by("pk")
+    return lambda scene: reverse("admin:connectors_approval_change", args=[rows.all()[0].pk])
+
+
+def _of_project(page: str, slug: str) -> Callable[[Scene], str]:
+    rows = Project.objects.filter(slug=slug)
+    return lambda scene: reverse(f"admin:connectors_project_{page}", args=[rows.all()[0].pk])
+
+
 EXTRA: list[Look] = [
     Look("dashboard", lambda scene: "/admin/"),
     Look("login", lambda scene: "/accounts/login/", anonymous=True),
@@ -120,6 +141,12 @@ EXTRA: list[Look] = [
     Look("sessions", lambda scene: "/accounts/sessions/"),
     Look("reauthenticate", lambda scene: "/accounts/reauthenticate/"),
     Look("not-found", lambda scene: "/admin/nothing/here/", status=404),
+    Look("approval-changed", _of_approval("open", "plan")),
+    Look("approval-files", _of_approval("open", "export")),
+    Look("approval-declined", _of_approval("declined", "export")),
+    Look("project-plan-waiting", _of_project("plan", "release-notes")),
+    Look("project-export-asked", _of_project("export", "release-notes")),
+    Look("project-export-to-ask", _of_project("export", "old-notes")),
     Look("connector-history", _of_connector("history")),
     Look("connector-delete", _of_connector("delete")),
     Look("oauthclient-add-microsoft", lambda scene: "/admin/connectors/oauthclient/add/?provider=microsoft"),

@@ -20,6 +20,8 @@ from connectors.flows.review_choices import narrower_than
 from connectors.flows.reviews import Ruling, decide, open_review
 from connectors.models import (
     AlertRoute,
+    Approval,
+    ApprovalDemand,
     Authorisation,
     CatalogueScope,
     Connector,
@@ -48,6 +50,7 @@ from connectors.models import (
 )
 from tests import factories
 from tests.browser.alert_scene import make_alerts
+from tests.browser.approval_scene import make_approvals
 from tests.browser.history_scene import make_past
 from tests.browser.people_scene import make_people
 from tests.browser.policy_scene import make_policies
@@ -154,6 +157,8 @@ def build(admin: User, emulator: Emulator) -> Scene:
     scene.examples |= {PolicyRule: rule.pk, PolicyException: exception.pk}
     role, invitation, scene.invitation = make_people(admin, now)
     scene.examples |= {Membership: role.pk, Invitation: invitation.pk}
+    demand, approval = make_approvals(admin)
+    scene.examples |= {ApprovalDemand: demand.pk, Approval: approval.pk}
     return scene
 
 
