@@ -29,41 +29,49 @@ from connectors.flows.placements import save_placements
 from connectors.flows.repositories import delete_repository, save_repository
 from connectors.flows.repository_words import is_ssh, place_of
 from connectors.flows.try_repository import main_branch
-from connectors.models import Placement, Repository
+from connectors.models import Placement, Repository, Workspace
+from connectors.models.visibility import may, may_everywhere, may_in_a_workspace
 from connectors.tasks import start_repository_read
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
 
+CHANGE = CHANGE_REPOSITORY.partition(".")[2]
 
-def _over_places(function: Any) -> Coalesce:
+
+def _over_places(function: Any, places: QuerySet[Placement]) -> Coalesce:
     """One figure over a repository's places: a subquery per row of the page, not a join over all."""
-    rows = Placement.objects.filter(repository=OuterRef("pk")).order_by().values("repository")
+    rows = places.filter(repository=OuterRef("pk")).order_by().values("repository")
     return Coalesce(Subquery(rows.annotate(n=function).values("n"), output_field=IntegerField()), 0)
 
 
 class _PlacementInline(OffersVisible, TabularInline):  # type: ignore[misc]
-    """What both tables of places share: whoever may change the repository may change what lies in it."""
+    """What both tables of places share: whoever may change the repository may change what of theirs lies in it.
+
+    Projects where they may not are in the overview above, as far as they may be seen.
+    """
 
     model = Placement
     form = PlacementForm
     extra = 0
     hide_title = True
+    choices_need = {"project": CHANGE}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Placement]:
-        return Placement.objects.visible_to(request.user).select_related("project").defer("project__notes")
+        rows = Placement.objects.permitted(request.user, CHANGE)
+        return rows.select_related("project").defer("project__notes")
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm("connectors.view_repository")
+        return self.has_change_permission(request, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm(CHANGE_REPOSITORY)
+        return self.has_change_permission(request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm(CHANGE_REPOSITORY)
+        return may(request.user, CHANGE_REPOSITORY, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return request.user.has_perm(CHANGE_REPOSITORY)
+        return self.has_change_permission(request, obj)
 
 
 class PlacementsInline(_PlacementInline):
@@ -104,6 +112,8 @@ class RepositoryAdmin(OverviewMixin, PortalAdmin):
     search_fields = ["name", "url"]
     search_help_text = _("Search by name or URL")
     ordering = ["name"]
+    autocomplete_fields = ["workspace"]
+    choices_need = {"workspace": "add_repository"}
     change_form_outer_before_template = "connectors/repository/overview.html"
     empty_icon = "source"
     empty_title = _("No repository yet")
@@ -114,12 +124,23 @@ class RepositoryAdmin(OverviewMixin, PortalAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Repository]:
         rows: QuerySet[Repository] = super().get_queryset(request)
+        places = Placement.objects.visible_to(request.user)
         return rows.annotate(
-            project_count=_over_places(Count("pk")),
-            incoming_count=_over_places(Sum("incoming")),
-            outgoing_count=_over_places(Sum("outgoing")),
-            conflict_count=_over_places(Sum("conflicts")),
+            project_count=_over_places(Count("pk"), places),
+            incoming_count=_over_places(Sum("incoming"), places),
+            outgoing_count=_over_places(Sum("outgoing"), places),
+            conflict_count=_over_places(Sum("conflicts"), places),
         )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """One that is added is somebody's workspace's, or everybody's: a role at one project is not enough."""
+        return may_in_a_workspace(request.user, "add_repository")
+
+    def get_form(self, request: HttpRequest, obj: Repository | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """Whoever may not manage all repositories must say whose this one is."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.must_name_workspace = not may_everywhere(request.user, "add_repository")
+        return form
 
     def overview_of(self, request: HttpRequest, row: Repository | None) -> dict[str, Any]:
         return overview_of(row, request)
@@ -147,6 +168,8 @@ class RepositoryAdmin(OverviewMixin, PortalAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Repository | None = None) -> Any:
         may_change = obj is None or self.has_change_permission(request, obj)
         where = ["name", "url", "branch", "host", "api_url", "is_enabled"]
+        if _may_know_workspace(obj, request):
+            where.insert(1, "workspace")
         enter = [
             "token_",
             *(["access_token", "forget_token"] if may_change else []),
@@ -275,7 +298,7 @@ class RepositoryAdmin(OverviewMixin, PortalAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """What goes with it is no row that anybody edits; how many projects lose their place is worth a number."""
-        count = Placement.objects.filter(repository__in=objs).count()
+        count = Placement.objects.visible_to(request.user).filter(repository__in=objs).count()
         counts = {Repository._meta.verbose_name_plural: len(objs)}
         if count:
             counts[Placement._meta.verbose_name_plural] = count
@@ -283,6 +306,13 @@ class RepositoryAdmin(OverviewMixin, PortalAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Repository) -> None:
         delete_repository(obj, actor_of(request))
+
+
+def _may_know_workspace(row: Repository | None, request: HttpRequest) -> bool:
+    """Whether the form may name its workspace: one of others can have a project of theirs in it."""
+    if row is None or row.workspace_id is None:
+        return True
+    return Workspace.objects.visible_to(request.user).filter(pk=row.workspace_id).exists()
 
 
 def waiting(row: Repository, conflicts: int, incoming: int, outgoing: int) -> SafeString:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from string import Template
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -22,7 +22,7 @@ from connectors.admin.forms import NoticesChanges
 from connectors.core import net
 from connectors.core.git import GitError, guess_host, parse_url
 from connectors.flows.repositories import FIELDS, check_known_hosts, objections
-from connectors.models import Placement, Repository
+from connectors.models import Placement, Repository, Workspace
 
 MESSAGE_FIELDS = {"summary", "changes", "projects", "actor"}
 """What a commit message's template may name."""
@@ -31,8 +31,10 @@ MESSAGE_FIELDS = {"summary", "changes", "projects", "actor"}
 class RepositoryForm(NoticesChanges):
     """What a person says of a repository. `finds_branch`: nobody has said one, so the server is to be asked."""
 
-    watched = FIELDS
+    watched = ["workspace_id" if name == "workspace" else name for name in FIELDS]
     finds_branch = False
+    must_name_workspace: ClassVar[bool] = False
+    """Whether this person may only add repositories to workspaces that they name."""
 
     branch = forms.CharField(
         label=_("Branch"),
@@ -84,6 +86,14 @@ class RepositoryForm(NoticesChanges):
                 "For https, and for pull requests. It is stored encrypted and never shown again. With ssh save first: "
                 "the next page makes a deploy key."
             )
+
+    def clean_workspace(self) -> Workspace | None:
+        """Whose it is; one that belongs to a workspace cannot be given away to everybody by its people."""
+        workspace: Workspace | None = self.cleaned_data["workspace"]
+        is_free = self.instance.pk is not None and self.instance.workspace_id is None
+        if workspace is None and self.must_name_workspace and not is_free:
+            raise ValidationError(_("Choose the workspace whose people manage it."))
+        return workspace
 
     def clean_url(self) -> str:
         try:

@@ -11,11 +11,15 @@ from django.utils.safestring import SafeString
 
 from connectors.admin import cells
 from connectors.flows.repository_files import Problem, ProblemKind, problems_of
+from connectors.flows.repository_sight import VIEW, ToldRequest, ToldRun, told_requests, told_runs
 from connectors.flows.repository_words import place_of, request_words, web_url
 from connectors.models import Placement, Project, PullRequest, Repository, RepositoryFile, RepositoryRun
+from connectors.models.visibility import Person, may_everywhere
 
 RECENT = 6
 """Runs and pull requests that are shown; open pull requests are shown all."""
+LOOKED_AT = 30
+"""Newest runs that are looked at for these."""
 MOST_PROJECTS = 100
 MOST_PROBLEMS = 3
 """Problems of one project that are shown; the import page has them all."""
@@ -42,10 +46,11 @@ class InGit:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestLine:
-    """One pull request with its state as a badge, and the projects that it is about."""
+    """One pull request with its state as a badge, and of its title and projects what this person may know."""
 
     pull_request: PullRequest
     badge: SafeString
+    title: str
     projects: tuple[Project, ...]
 
     @property
@@ -62,11 +67,13 @@ class PullRequestLine:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run with its state as a badge, and how long it took."""
+    """One run with its state as a badge, how long it took, and of its words what this person may know."""
 
     run: RepositoryRun
     badge: SafeString
     took: str
+    message: str
+    reason: str
 
 
 def overview_of(repository: Repository | None, request: HttpRequest) -> dict[str, Any]:
@@ -75,7 +82,7 @@ def overview_of(repository: Repository | None, request: HttpRequest) -> dict[str
         return {}
     rows = Placement.objects.visible_to(request.user).filter(repository=repository)
     lines = placement_lines(rows.select_related("project__workspace").defer("project__notes"))
-    runs = RepositoryRun.objects.visible_to(request.user).filter(repository=repository)
+    runs = _runs(repository, request)
     return {
         "repository": repository,
         "place": place_of(repository),
@@ -90,8 +97,9 @@ def overview_of(repository: Repository | None, request: HttpRequest) -> dict[str
         "outgoing": sum(line.placement.outgoing for line in lines),
         "conflicts": sum(line.placement.conflicts for line in lines),
         "unreadable": sum(bool(line.problems) for line in lines),
-        "open_run": runs.open().first(),
-        "runs": [run_line(run) for run in runs.select_related("pull_request").defer("choices", "detail")[:RECENT]],
+        "open_run": next((told.run for told in runs if told.run.is_open), None),
+        "runs": [run_line(told) for told in runs[:RECENT]],
+        "may_read": Repository.objects.worked_on_by(request.user).filter(pk=repository.pk).exists(),
         "pull_requests": _pull_requests(repository, request),
         "request_words": request_words(repository),
     }
@@ -111,15 +119,26 @@ def placement_lines(rows: Iterable[Placement]) -> list[PlacementLine]:
     return [_placement_line(row) for row in sorted(rows, key=_by_need)]
 
 
-def run_line(run: RepositoryRun) -> RunLine:
+def run_line(told: ToldRun) -> RunLine:
     """The run with what a list shows of it."""
-    return RunLine(run, run_badge(run), cells.duration(run.duration))
+    return RunLine(told.run, run_badge(told.run), cells.duration(told.run.duration), told.message, told.reason)
 
 
-def pull_request_line(row: PullRequest) -> PullRequestLine:
-    """The pull request with what a list shows of it; its repository must be loaded."""
-    state = PullRequest.State(row.state)
-    return PullRequestLine(row, cells.badge(state.label, cells.PULL_REQUEST_TONES[state]), tuple(row.projects.all()))
+def open_run(repository: Repository, user: Person) -> RepositoryRun | None:
+    """A run of the repository that is not over, as far as this person may know of one."""
+    told = told_runs(RepositoryRun.objects.visible_to(user).filter(repository=repository).open(), user)
+    return told[0].run if told else None
+
+
+def pull_request_lines(rows: Iterable[PullRequest], user: Person) -> list[PullRequestLine]:
+    """The pull requests with what a list shows of them; their repositories must be loaded."""
+    return [_pull_request_line(told) for told in told_requests(rows, user)]
+
+
+def _pull_request_line(told: ToldRequest) -> PullRequestLine:
+    state = PullRequest.State(told.pull_request.state)
+    badge = cells.badge(state.label, cells.PULL_REQUEST_TONES[state])
+    return PullRequestLine(told.pull_request, badge, told.title, told.projects)
 
 
 def run_badge(run: RepositoryRun) -> SafeString:
@@ -156,4 +175,12 @@ def _pull_requests(repository: Repository, request: HttpRequest) -> list[PullReq
     rows = PullRequest.objects.visible_to(request.user).filter(repository=repository)
     rows = rows.select_related("repository").prefetch_related("projects")
     ended = rows.exclude(state=PullRequest.State.OPEN)[:RECENT]
-    return [pull_request_line(row) for row in [*rows.open(), *ended]]
+    return pull_request_lines([*rows.open(), *ended], request.user)
+
+
+def _runs(repository: Repository, request: HttpRequest) -> list[ToldRun]:
+    """The newest ones, and those that are not over; more are looked at where some are others'."""
+    rows = RepositoryRun.objects.visible_to(request.user).filter(repository=repository)
+    if may_everywhere(request.user, VIEW):
+        rows = rows.defer("choices", "detail")
+    return told_runs(rows[:LOOKED_AT], request.user)

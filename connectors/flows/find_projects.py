@@ -18,6 +18,7 @@ from connectors.flows.import_files import match_projects
 from connectors.flows.placements import save_placements
 from connectors.flows.repository_access import PATIENCE, SECONDS, opened
 from connectors.models import Placement, Project, Repository
+from connectors.models.project import ProjectQuerySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ class Found:
         return self.project is not None and not self.problem and self.placement is None
 
 
-def find_projects(repository: Repository) -> tuple[Found, ...]:
+def find_projects(repository: Repository, among: ProjectQuerySet | None = None) -> tuple[Found, ...]:
     """The projects in the branch as it is now, in the order of their folders; () when there are none. Stores nothing.
 
+    With `among` the portal's other projects are as if they did not exist.
     Raises GitError, ConfigFileError (more folders than are searched) and UnreadableSecretError.
     """
     with opened(repository, PATIENCE, seconds=SECONDS) as git:
@@ -50,7 +52,7 @@ def find_projects(repository: Repository) -> tuple[Found, ...]:
         tree.prefetch_all_folders()
         tree.prefetch_files(_named(tree))
         outlines = outline_projects(tree)
-    return _placed(outlines, repository)
+    return _placed(outlines, repository, among)
 
 
 @transaction.atomic
@@ -89,8 +91,10 @@ def _named(tree: GitTree) -> list[str]:
     return found
 
 
-def _placed(outlines: Sequence[ProjectFiles], repository: Repository) -> tuple[Found, ...]:
-    matches = match_projects(outlines)
+def _placed(
+    outlines: Sequence[ProjectFiles], repository: Repository, among: ProjectQuerySet | None
+) -> tuple[Found, ...]:
+    matches = match_projects(outlines, among)
     projects = [match.project.pk for match in matches if match.project]
     rows = Placement.objects.filter(project__in=projects).select_related("repository")
     placements = {row.project_id: row for row in rows}

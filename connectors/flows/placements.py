@@ -100,8 +100,9 @@ def _refuse_second_place(placement: Placement) -> None:
 
 def _refuse_taken_folder(placement: Placement) -> None:
     same = Placement.objects.filter(repository=placement.repository, path=placement.path).exclude(pk=placement.pk)
-    if other := same.select_related("project").first():
-        raise Refused(f"The folder {other} of {placement.repository} belongs to {other.project} already.")
+    # Which one is not said: it may be another team's.
+    if same.exists():
+        raise Refused(f"The folder {placement} of {placement.repository} belongs to another project already.")
 
 
 def _values(placement: Placement) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from connectors.models import PullRequest, Repository, RepositoryRun, Sealed
 
 FIELDS = [
     "name",
+    "workspace",
     "url",
     "branch",
     "host",
@@ -245,4 +246,5 @@ def _receivers(url: str, api_url: str) -> set[tuple[str, str, int]]:
 
 
 def _values(repository: Repository) -> dict[str, Any]:
-    return {name: getattr(repository, name) for name in FIELDS}
+    own = {name: getattr(repository, name) for name in FIELDS if name != "workspace"}
+    return own | {"workspace": repository.workspace.name if repository.workspace else None}

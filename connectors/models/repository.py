@@ -16,7 +16,7 @@ from connectors.core.roles import Reach
 from .fields import SealedField
 from .integration_type import IntegrationType
 from .project import Project
-from .visibility import VisibleQuerySet, either, in_projects
+from .visibility import Person, VisibleQuerySet, either, in_projects
 from .workspace import Workspace
 
 # git's own rules for a branch name (git-check-ref-format), as far as one pattern can say them.
@@ -42,6 +42,11 @@ class RepositoryQuerySet(VisibleQuerySet["Repository"]):
         theirs = Placement.objects.exclude(in_projects("project", reach)).order_by().values("repository")
         shown = Q(pk__in=mine) if viewing else Q(pk__in=mine) & ~Q(pk__in=theirs)
         return either([super().at_place(reach, viewing=viewing), shown])
+
+    def worked_on_by(self, user: Person) -> RepositoryQuerySet:
+        """Those that somebody may have read: where they may change the repository, or what a project has in it."""
+        placed = Placement.objects.permitted(user, "change_repository").order_by().values("repository")
+        return self.permitted(user, "change_repository") | self.filter(pk__in=placed)
 
     def in_use(self) -> RepositoryQuerySet:
         return self.filter(is_enabled=True)

@@ -14,16 +14,16 @@ from connectors.core.roles import Reach
 from .project import Project
 from .repository import Repository
 from .run import STALE_AFTER, Run
-from .visibility import VisibleQuerySet
+from .visibility import VisibleQuerySet, in_projects
 
 
 class PullRequestQuerySet(VisibleQuerySet["PullRequest"]):
     seen_with = "repository"
 
     def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
-        """Where its repository is."""
-        place = Repository.objects.all().at_place(reach, viewing=viewing)
-        return None if place is None else Q(repository__in=Repository.objects.filter(place).order_by())
+        """Where any of its projects is: a repository can hold those of many teams."""
+        about = PullRequest.projects.through.objects.filter(in_projects("project", reach))
+        return Q(pk__in=about.order_by().values("pullrequest"))
 
     def open(self) -> PullRequestQuerySet:
         return self.filter(state=PullRequest.State.OPEN)

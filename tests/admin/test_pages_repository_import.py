@@ -226,7 +226,7 @@ def test_projects_in_which_nothing_waits_cost_no_queries(
     browser.get(address(placed))
     for project in make_fleet(20, 2, workspace=placed.project.workspace):
         make_placement(project, placed.repository, project.slug, read_at=timezone.now())
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(13):
         browser.get(address(placed))
 
 
@@ -279,8 +279,8 @@ def test_importing_wants_the_permission_to_change_projects(reader: User, placed:
     assert read_now(client, placed).status_code == 302
 
 
-def test_a_stranger_finds_neither(viewer: User, placed: Placement) -> None:
-    assert logged_in(viewer).get(address(placed)).status_code == 403
+def test_for_staff_without_a_role_there_is_neither(viewer: User, placed: Placement) -> None:
+    assert logged_in(viewer).get(address(placed)).status_code == 404
 
 
 def test_a_repository_that_is_not_there_is_not_found(browser: Client, placed: Placement) -> None:

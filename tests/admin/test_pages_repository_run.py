@@ -93,9 +93,9 @@ def test_the_pull_request_of_an_export_is_linked(browser: Client, repository: Re
     assert f'href="{url}"' in browser.get(page(run)).content.decode()
 
 
-def test_somebody_without_permission_sees_no_run(client: Client, viewer: User, repository: Repository) -> None:
+def test_for_staff_without_a_role_there_is_no_run(client: Client, viewer: User, repository: Repository) -> None:
     client.force_login(viewer)
-    assert client.get(page(make_run(repository))).status_code == 403
+    assert client.get(page(make_run(repository))).status_code == 404
 
 
 def test_the_number_of_queries_does_not_grow_with_the_projects(

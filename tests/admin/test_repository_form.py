@@ -22,7 +22,7 @@ from tests.factories import make_placement, make_project, make_repository
 from tests.servers.git_http import GitServer
 
 URL = "https://github.com/acme/apps.git"
-LIST_QUERIES = 7
+LIST_QUERIES = 8
 """Session, user, the sidebar's badges, the number of rows, and the rows of the page with their figures."""
 NO_PLACES = {
     f"{prefix}-{name}": count

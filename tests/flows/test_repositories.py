@@ -335,7 +335,7 @@ def test_a_project_has_one_place(project: Project) -> None:
 def test_a_folder_has_one_project(project: Project) -> None:
     repository = make_repository("Apps")
     make_placement(make_project("shop"), repository, "same")
-    with pytest.raises(Refused, match="same of Apps belongs to Shop already"):
+    with pytest.raises(Refused, match="same of Apps belongs to another project already"):
         save_placements(repository, [Placement(project=project, path="same")], SHELL)
 
 

@@ -21,6 +21,7 @@ from connectors.admin.pages.frame import (
 from connectors.core.ci_files import SECRET, Place, github_workflow, gitlab_job, shell_script
 from connectors.flows.repositories import make_check_token
 from connectors.models import Placement, Repository
+from connectors.models.visibility import may
 
 _WORKFLOW_FOLDERS = {Repository.Host.GITEA: ".gitea"}
 
@@ -47,7 +48,7 @@ def check(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) ->
     row = visible(model_admin, request, Repository.objects.all(), object_id)
     token = None
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         token = make_check_token(row, actor_of(request))
     address = outside_address(request, "api:check")
     placements = Placement.objects.visible_to(request.user).filter(repository=row).order_by("path")
@@ -59,7 +60,7 @@ def check(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) ->
         title=f"Check of {row.name} in builds",
         original=row,
         repository=row,
-        may_change=request.user.has_perm(CHANGE_REPOSITORY),
+        may_change=may(request.user, CHANGE_REPOSITORY, row),
         token=token.get_secret_value() if token else "",
         secret_name=SECRET,
         address=address,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 
-from connectors.admin.pages.frame import CHANGE_REPOSITORY, actor_of, draw, ids_of, require, route, visible
+from connectors.admin.pages.frame import CHANGE_REPOSITORY, actor_of, draw, ids_of, route, visible
 from connectors.admin.pages.scopes import Chip, chips, side_chips
-from connectors.admin.repository_overview import commits_url, pull_request_line
+from connectors.admin.repository_overview import commits_url, open_run, pull_request_lines
 from connectors.core.commit_message import commit_message
 from connectors.core.errors import PortalError, Refused
 from connectors.core.three_way import Change
@@ -23,6 +24,8 @@ from connectors.flows.repository_export_plan import plan_repository_export
 from connectors.flows.repository_words import request_words
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Placement, Project, PullRequest, Repository
+from connectors.models.repository import PlacementQuerySet
+from connectors.models.visibility import may
 from connectors.tasks import start_repository_export
 
 CHANGED_SINCE = (
@@ -95,7 +98,8 @@ def export_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     projects = _projects(request, repository)
     if request.method != "POST":
         return _draw(model_admin, request, repository, projects)
-    require(request, CHANGE_REPOSITORY)
+    if not _may_export(request, repository):
+        raise PermissionDenied
     try:
         return _export(request, repository, projects)
     except PortalError as error:
@@ -103,11 +107,26 @@ def export_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
 
 
 def _projects(request: HttpRequest, repository: Repository) -> list[int] | None:
-    """Ids of the projects that are asked for, of those that this person may see; None: all of the repository."""
-    rows = Placement.objects.visible_to(request.user).filter(repository=repository)
+    """Ids of the projects that are asked for, of those that this person may export; None: all of the repository.
+
+    Whoever may export none of them looks at those that they may see.
+    """
+    rows = _mine(request, repository)
+    if not rows.exists():
+        rows = Placement.objects.visible_to(request.user).filter(repository=repository)
     asked = ids_of(request.GET.getlist("project"))
     seen = list((rows.filter(project__in=asked) if asked else rows).values_list("project_id", flat=True))
     return None if len(seen) == repository.placements.count() else seen
+
+
+def _may_export(request: HttpRequest, repository: Repository) -> bool:
+    return may(request.user, CHANGE_REPOSITORY, repository) or _mine(request, repository).exists()
+
+
+def _mine(request: HttpRequest, repository: Repository) -> PlacementQuerySet:
+    """The places of the projects in it that this person may export."""
+    rows = Placement.objects.visible_to(request.user).filter(repository=repository)
+    return rows.permitted(request.user, CHANGE_REPOSITORY.partition(".")[2])
 
 
 def _export(request: HttpRequest, repository: Repository, projects: list[int] | None) -> HttpResponse:
@@ -213,7 +232,8 @@ def _draw(
 ) -> HttpResponse:
     chosen = _choices(request, projects) if request.method == "POST" else Choices.of(projects)
     shown = _shown(repository, projects, chosen)
-    requests = PullRequest.objects.filter(repository=repository).select_related("repository").open()
+    requests = PullRequest.objects.visible_to(request.user).filter(repository=repository)
+    lines = pull_request_lines(requests.select_related("repository").open()[:1], request.user)
     return draw(
         model_admin,
         request,
@@ -225,9 +245,9 @@ def _draw(
         shown=shown,
         is_part=projects is not None,
         by_request=repository.mode == Repository.Mode.PULL_REQUEST,
-        open_request=pull_request_line(found) if (found := requests.first()) else None,
+        open_request=lines[0] if lines else None,
         request_words=request_words(repository),
-        open_run=repository.runs.open().first(),
+        open_run=open_run(repository, request.user),
         message=commit_message(
             shown.plan.notes, actor=request.user.get_username(), template=repository.message_template
         ),
@@ -235,5 +255,5 @@ def _draw(
         need_approval=needing_approval(shown.plan),
         starts_over=chosen.starts_over,
         problem=problem,
-        may_export=request.user.has_perm(CHANGE_REPOSITORY),
+        may_export=_may_export(request, repository),
     )

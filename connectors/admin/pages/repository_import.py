@@ -8,24 +8,23 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 
 from connectors.admin.pages.frame import (
     CHANGE_PROJECT,
-    CHANGE_REPOSITORY,
     actor_of,
     draw,
     ids_of,
-    require,
     route,
     visible,
 )
 from connectors.admin.pages.import_files import CHANGED_SINCE, ShownImport, shown
 from connectors.admin.pages.plan import needs_confirming
 from connectors.admin.pages.scopes import Chip, side_chips
-from connectors.admin.repository_overview import commits_url
+from connectors.admin.repository_overview import commits_url, open_run
 from connectors.core.errors import PortalError, Refused
 from connectors.flows.import_plan import ImportChange
 from connectors.flows.repository_compare import Difference
@@ -33,6 +32,7 @@ from connectors.flows.repository_files import ProblemKind, problems_of
 from connectors.flows.repository_import import Waiting, import_from_repository, plan_repository_import, waiting
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Placement, Repository, SyncRun
+from connectors.models.visibility import may
 from connectors.tasks import start_repository_read
 
 MAX_PROJECTS = 50
@@ -106,7 +106,8 @@ def read_now(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int)
     repository = visible(model_admin, request, Repository.objects.all(), object_id)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    require(request, CHANGE_REPOSITORY)
+    if not _may_read(request, repository):
+        raise PermissionDenied
     run, _ = start_repository_read(repository, actor_of(request), ASKED)
     return HttpResponseRedirect(reverse("admin:connectors_repository_run", args=[run.pk]))
 
@@ -117,7 +118,8 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     projects, more = _shown(request, repository)
     if request.method != "POST":
         return _draw(model_admin, request, repository, projects, more)
-    require(request, CHANGE_PROJECT)
+    if not _may_import(request, repository):
+        raise PermissionDenied
     wanted = [one for one in projects if one.is_wanted]
     if needs_confirming(request, [type_ for one in wanted for type_ in one.removals]):
         return _draw(model_admin, request, repository, projects, more, confirm=True)
@@ -128,9 +130,25 @@ def import_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     return HttpResponseRedirect(_after(repository, done))
 
 
-def _placements(request: HttpRequest, repository: Repository) -> QuerySet[Placement]:
-    """Those that are asked for, of those that this person may see."""
+def _may_read(request: HttpRequest, repository: Repository) -> bool:
+    return Repository.objects.worked_on_by(request.user).filter(pk=repository.pk).exists()
+
+
+def _may_import(request: HttpRequest, repository: Repository) -> bool:
+    return may(request.user, CHANGE_PROJECT, repository) or _mine(request, repository).exists()
+
+
+def _mine(request: HttpRequest, repository: Repository) -> QuerySet[Placement]:
+    """The places of the projects in it that this person may change."""
     rows = Placement.objects.visible_to(request.user).filter(repository=repository)
+    return rows.permitted(request.user, CHANGE_PROJECT.partition(".")[2])
+
+
+def _placements(request: HttpRequest, repository: Repository) -> QuerySet[Placement]:
+    """Those that are asked for, of those where this person may import; else of those that they may see."""
+    rows = _mine(request, repository)
+    if not rows.exists():
+        rows = Placement.objects.visible_to(request.user).filter(repository=repository)
     asked = ids_of(request.GET.getlist("project"))
     rows = rows.filter(project__in=asked) if asked else rows
     return rows.select_related("project__workspace").defer("project__notes").order_by("project__name", "pk")
@@ -220,8 +238,8 @@ def _draw(
         is_part=bool(ids_of(request.GET.getlist("project"))),
         writes=sum(one.incoming.writes for one in projects if one.can_apply),
         can_apply=any(one.can_apply for one in projects),
-        open_run=repository.runs.open().first(),
+        open_run=open_run(repository, request.user),
         confirm=confirm,
-        may_change=request.user.has_perm(CHANGE_PROJECT),
-        may_read=request.user.has_perm(CHANGE_REPOSITORY),
+        may_change=_may_import(request, repository),
+        may_read=_may_read(request, repository),
     )

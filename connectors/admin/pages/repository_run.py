@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from connectors.admin import cells
 from connectors.admin.pages.frame import draw, fragment, route, visible
-from connectors.admin.repository_overview import commits_url, pull_request_line
+from connectors.admin.repository_overview import commits_url, pull_request_lines
+from connectors.flows.repository_sight import ToldRun, told_runs
 from connectors.flows.repository_words import request_words
 from connectors.models import Project, RepositoryRun
 
@@ -39,31 +40,40 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 
 def run_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The run, which the page follows until it is over."""
-    run = _run(model_admin, request, object_id)
-    title = f"{run.get_kind_display()} of {run.repository}"
-    context = _context(request, run)
-    return draw(model_admin, request, "repository/run.html", title=title, original=run.repository, **context)
+    told = _run(model_admin, request, object_id)
+    title = f"{told.run.get_kind_display()} of {told.run.repository}"
+    context = _context(request, told)
+    return draw(model_admin, request, "repository/run.html", title=title, original=told.run.repository, **context)
 
 
 def run_state(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The part of the page that changes."""
-    run = _run(model_admin, request, object_id)
-    return fragment(request, "repository/run_state.html", **_context(request, run))
+    told = _run(model_admin, request, object_id)
+    return fragment(request, "repository/run_state.html", **_context(request, told))
 
 
-def _run(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> RepositoryRun:
+def _run(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> ToldRun:
+    """The run as this person may know of it: 404 for one that was for projects of others alone."""
     rows = RepositoryRun.objects.select_related("repository", "pull_request__repository")
-    return visible(model_admin, request, rows, object_id)
+    told = told_runs([visible(model_admin, request, rows, object_id)], request.user)
+    if not told:
+        raise Http404
+    return told[0]
 
 
-def _context(request: HttpRequest, run: RepositoryRun) -> dict[str, Any]:
+def _context(request: HttpRequest, told: ToldRun) -> dict[str, Any]:
+    run = told.run
+    lines = pull_request_lines([run.pull_request], request.user) if run.pull_request else []
     return {
         "run": run,
+        "message": told.message,
+        "reason": told.reason,
+        "is_part": told.is_part,
         "repository": run.repository,
         "commits_url": commits_url(run.repository),
         "took": _took(run),
         "outcomes": list(_outcomes(request, run)),
-        "pull_request": pull_request_line(run.pull_request) if run.pull_request else None,
+        "pull_request": lines[0] if lines else None,
         "request_words": request_words(run.repository),
     }
 

@@ -28,6 +28,7 @@ from connectors.flows.repository_access import allowed
 from connectors.flows.repository_words import is_ssh, web_url, words_of
 from connectors.flows.try_repository import Finding, Level, try_repository
 from connectors.models import Project, Repository
+from connectors.models.visibility import may
 from connectors.tasks import start_repository_read
 
 TONES = {Level.OK: "success", Level.NOTE: "neutral", Level.WARN: "warning", Level.BAD: "danger"}
@@ -67,7 +68,7 @@ def test(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
     row = _row(model_admin, request, object_id)
     findings = None
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         findings = try_repository(row, actor_of(request))
     lines = [_line(row, one) for one in (findings.lines if findings else ())]
     title = f"Test {row.name}"
@@ -79,7 +80,7 @@ def key(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> H
     row = _row(model_admin, request, object_id)
     problem = ""
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         try:
             messages.success(request, _change_key(request, row))
             return HttpResponseRedirect(request.path)
@@ -102,7 +103,7 @@ def host_keys(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int
     row = _row(model_admin, request, object_id)
     problem, lines = "", []
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         try:
             if "confirm" in request.POST:
                 _confirm_host_keys(request, row)
@@ -133,7 +134,7 @@ def webhook(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) 
     row = _row(model_admin, request, object_id)
     secret: SecretStr | None = None
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         secret = make_webhook_secret(row, actor_of(request))
     return _draw(
         model_admin,
@@ -152,7 +153,7 @@ def find(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
     row = _row(model_admin, request, object_id)
     problem = ""
     if request.method == "POST":
-        require(request, CHANGE_REPOSITORY)
+        require(request, CHANGE_REPOSITORY, row)
         try:
             _place(request, row)
             return HttpResponseRedirect(reverse("admin:connectors_repository_change", args=[row.pk]))
@@ -167,10 +168,13 @@ def find(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> 
 def find_list(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """The projects in the branch as it is now. Reads, and changes nothing."""
     row = _row(model_admin, request, object_id)
-    context: dict[str, Any] = {"repository": row, "may_place": request.user.has_perm(CHANGE_REPOSITORY)}
+    may_change = may(request.user, CHANGE_REPOSITORY, row)
+    context: dict[str, Any] = {"repository": row, "may_place": may_change}
     try:
-        found = find_projects(row)
-        mine = _visible(request, found)
+        found = find_projects(row, Project.objects.visible_to(request.user))
+        if not may_change:  # what else lies in the branch is for those who manage the repository
+            found = tuple(one for one in found if one.project)
+        mine = _mine(request, found)
         new = [one for one in found if one.can_be_placed and one.project and one.project.pk in mine]
         context |= {"found": found, "mine": mine, "new": len(new)}
     except PortalError as error:
@@ -194,7 +198,7 @@ def _draw(
         repository=row,
         words=words_of(row),
         web_url=web_url(row),
-        may_change=request.user.has_perm(CHANGE_REPOSITORY),
+        may_change=may(request.user, CHANGE_REPOSITORY, row),
         **context,
     )
 
@@ -256,10 +260,10 @@ def _is_published(row: Repository) -> bool:
     return any(line.startswith((f"{host} ", f"[{host}]")) for line in PUBLISHED_HOST_KEYS)
 
 
-def _visible(request: HttpRequest, found: tuple[Found, ...]) -> set[int]:
-    """Keys of the projects among these that this person may know of."""
-    ids = [one.project.pk for one in found if one.project]
-    return set(Project.objects.visible_to(request.user).filter(pk__in=ids).values_list("pk", flat=True))
+def _mine(request: HttpRequest, found: tuple[Found, ...]) -> set[int]:
+    """Keys of the projects among these that this person may place."""
+    rows = Project.objects.permitted(request.user, CHANGE_REPOSITORY.partition(".")[2])
+    return set(rows.filter(pk__in=[one.project.pk for one in found if one.project]).values_list("pk", flat=True))
 
 
 def _place(request: HttpRequest, row: Repository) -> None:
@@ -267,8 +271,8 @@ def _place(request: HttpRequest, row: Repository) -> None:
     wanted = request.POST.getlist("path")
     if not wanted:
         raise Refused("Nothing is ticked. Tick the projects that the portal is to follow here.")
-    found = find_projects(row)
-    mine = _visible(request, found)
+    found = find_projects(row, Project.objects.visible_to(request.user))
+    mine = _mine(request, found)
     chosen = choose([one for one in found if one.project and one.project.pk in mine], wanted)
     placed = place(row, chosen, actor_of(request))
     start_repository_read(row, actor_of(request), "Projects were added")
