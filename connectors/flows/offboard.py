@@ -276,7 +276,7 @@ def _reach(
 
 def _workspaces(viewer: Viewer, person: Person) -> QuerySet[Workspace]:
     rows = Workspace.objects.visible_to(viewer).exclude(credential_state=Workspace.CredentialState.MISSING)
-    return rows.filter(_is_account("credential_account", person)).with_project_counts()[:LIMIT]
+    return rows.filter(_is_account("credential_account", person)).with_project_counts(viewer)[:LIMIT]
 
 
 def _routes(viewer: Viewer, person: Person) -> list[AlertRoute]:

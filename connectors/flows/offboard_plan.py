@@ -12,6 +12,9 @@ from connectors.flows.consent_links import Asked
 from connectors.flows.offboard import LIMIT, Person, Viewer
 from connectors.flows.revoke import Outcome, reach_of, revoke_tokens, siblings, why_not
 from connectors.models import Token
+from connectors.models.token import TokenQuerySet
+
+OTHERS_END = "Tokens of projects where you may end none would end with it. Ask somebody who may."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Plan:
 
 
 def plan_for(viewer: Viewer, person: Person, hand: Iterable[str], revoke: Iterable[str]) -> Plan:
-    """The plan for connectors that a form names (`portal-12`); what the viewer may not see is left out.
+    """The plan for connectors that a form names (`portal-12`); what the viewer may not see or change is left out.
 
     A connector is either handed over or ended: a token that a colleague is about to replace works until then. Where
     the account is the person's own, or nobody knows whose it is, the colleague may come with another one.
@@ -65,7 +68,7 @@ def plan_for(viewer: Viewer, person: Person, hand: Iterable[str], revoke: Iterab
     asked = [_for_colleague(one, person) for one in chosen(viewer, hand)]
     handed = {one.connector.pk for one in asked}
     ids = [int(key.removeprefix("portal-")) for key in revoke if _names_token(key)]
-    rows = Token.objects.visible_to(viewer).with_names().exclude(state=Token.State.REVOKED)
+    rows = _changeable(viewer).with_names().exclude(state=Token.State.REVOKED)
     tokens = rows.filter(connector__in=[pk for pk in ids if pk not in handed])[:LIMIT]
     return Plan(tuple(asked), tuple(_ending(viewer, token) for token in tokens))
 
@@ -92,10 +95,14 @@ def _ending(viewer: Viewer, token: Token) -> Ending:
         return Ending(token, (), refusal)
     others = () if reach_of(token) == "pair" else tuple(siblings(token))
     if others and _hidden(viewer, others):
-        return Ending(token, (), "Tokens of projects that you can't see would end with it. Ask somebody who sees them.")
+        return Ending(token, (), OTHERS_END)
     return Ending(token, others)
+
+
+def _changeable(viewer: Viewer) -> TokenQuerySet:
+    return Token.objects.visible_to(viewer).permitted(viewer, "change_token")
 
 
 def _hidden(viewer: Viewer, tokens: Sequence[Token]) -> bool:
     keys = [token.pk for token in tokens]
-    return Token.objects.visible_to(viewer).filter(pk__in=keys).count() < len(keys)
+    return _changeable(viewer).filter(pk__in=keys).count() < len(keys)

@@ -29,6 +29,7 @@ from tests.factories import (
     SHELL,
     make_connector,
     make_consent_link,
+    make_membership,
     make_oauth_client,
     make_project,
     make_token,
@@ -42,7 +43,10 @@ SEND = "https://www.googleapis.com/auth/gmail.send"
 
 @pytest.fixture
 def ada(db: None) -> User:
-    return make_user("ada", staff=True)
+    """Who leaves, and looks at that herself, with a role that holds everywhere."""
+    user = make_user("ada", staff=True)
+    make_membership(user, "owner")
+    return user
 
 
 @pytest.fixture
@@ -185,6 +189,7 @@ def test_queries_do_not_grow_with_what_hangs_on_them(ada: User, project: Project
         return len(seen)
 
     token_of(project, "gmail", "ada@example.com")
+    queries()  # her roles are read once
     before = queries()
     for _ in range(5):
         token_of(make_project(owner=ada), "gmail", "ada@example.com")
@@ -248,3 +253,44 @@ def test_a_provider_that_ends_no_token_is_owned_up_to(ada: User, project: Projec
 @pytest.mark.parametrize("key", ["", "portal-", "portal-x", "hosted-1", f"portal-{'9' * 40}", "nonsense"])
 def test_senseless_keys_plan_nothing(key: str, ada: User) -> None:
     assert not plan(ada, [key], [key])
+
+
+# --- Of what the viewer may see and change -------------------------------------------------------------------------
+
+
+def seeing(project: Project, role: str) -> User:
+    """Somebody else, with a role at this project alone."""
+    user = make_user(f"{role}-of-{project.slug}", staff=True)
+    make_membership(user, role, project=project)
+    return user
+
+
+def test_nothing_of_other_teams_is_among_what_hangs_on_somebody(ada: User, project: Project) -> None:
+    other = make_project(owner=ada)
+    for place in (project, other):
+        token_of(place, "gmail", "ada@example.com")
+    found = holdings(seeing(project, "auditor"))
+    assert [one.connector.project for one in found.reaches] == [project]
+    assert found.projects == ()
+    assert people(seeing(project, "owner")) == [("ada", 1)]
+
+
+def test_whoever_may_only_look_hands_over_and_ends_nothing(ada: User, project: Project) -> None:
+    mine = token_of(project, "gmail", "ada@example.com")
+    keys = [f"portal-{mine.connector_id}"]
+    assert not plan(seeing(project, "auditor"), [], keys)
+    assert not plan(seeing(project, "approver"), keys, [])
+    assert plan(seeing(project, "editor"), [], keys)
+
+
+def test_a_token_does_not_end_with_others_of_projects_where_one_may_only_look(
+    ada: User, project: Project, oauth_client: OAuthClient
+) -> None:
+    other = make_project()
+    mine = token_of(project, "gmail", "ada@example.com", oauth_client=oauth_client)
+    token_of(other, "googledrive", "ada@example.com", oauth_client=oauth_client)
+    editor = seeing(project, "editor")
+    make_membership(editor, "auditor", project=other)
+    (ending,) = plan(editor, [], [f"portal-{mine.connector_id}"]).end
+    assert ending.others == ()
+    assert "may end none" in ending.refusal

@@ -28,6 +28,7 @@ from connectors.flows.offboard import LIMIT, Fate, Reach, Way, holdings_of, peop
 from connectors.flows.offboard_plan import Plan, carry_out, plan_for
 from connectors.flows.reports import holdings_table
 from connectors.flows.scope_facts import ScopeFacts
+from connectors.models.visibility import may
 
 MAX_NAME = 200
 MOST_TITLES = 4
@@ -64,7 +65,7 @@ def person_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpRespo
         raise PermissionDenied
     name = _text(request.GET.get("name", ""))
     if request.method == "POST":
-        if not request.user.has_perm(CHANGE_TOKEN):
+        if not may(request.user, CHANGE_TOKEN):
             require(request, CHANGE_CONNECTOR)
         return _planned(model_admin, request, name)
     return _person(model_admin, request, name) if name else _search(model_admin, request)
@@ -80,8 +81,16 @@ def _person(model_admin: ModelAdmin[Any], request: HttpRequest, name: str, *, pr
     holdings = holdings_of(request.user, person_called(name), timezone.now())
     if kind := download.asked_for(request):
         return download.answer(request, holdings_table(holdings), kind)
-    may_hand, may_revoke = request.user.has_perm(CHANGE_CONNECTOR), request.user.has_perm(CHANGE_TOKEN)
-    facts = ScopeFacts()
+    facts, user = ScopeFacts(), request.user
+    lines = [
+        _line(
+            reach,
+            facts,
+            may_hand=may(user, CHANGE_CONNECTOR, reach.connector.project),
+            may_revoke=may(user, CHANGE_TOKEN, reach.connector.project),
+        )
+        for reach in holdings.reaches
+    ]
     return draw(
         model_admin,
         request,
@@ -90,10 +99,10 @@ def _person(model_admin: ModelAdmin[Any], request: HttpRequest, name: str, *, pr
         problem=problem,
         person=holdings.person,
         holdings=holdings,
-        lines=[_line(reach, facts, may_hand=may_hand, may_revoke=may_revoke) for reach in holdings.reaches],
+        lines=lines,
         fates=[(cells.badge(WORDS[fate], TONES[fate]), holdings.fates.get(fate, 0)) for fate in Fate],
         limit=LIMIT,
-        may_act=may_hand or may_revoke,
+        may_act=any(line.may_hand or line.may_revoke for line in lines),
         entries=f"{reverse('admin:connectors_ledgerentry_changelist')}?{urlencode({'person': holdings.person.name})}",
     )
 
