@@ -31,8 +31,9 @@ class Scene:
 
     def __init__(self) -> None:
         make_demand("plan")
-        seen = {"synced_at": timezone.now(), "stripe_mode": "none"}
-        self.project: Project = make_project("shop", environment="production", **seen)
+        self.project: Project = make_project(
+            "shop", environment="production", synced_at=timezone.now(), stripe_mode="none"
+        )
         make_connector(self.project, "slackbot", ["chat:write"])
         self.plans = [stored_plan(self.project)]
 
