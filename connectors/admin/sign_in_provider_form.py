@@ -28,7 +28,9 @@ class GroupMappingForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            widget = getattr(field.widget, "widget", field.widget)  # what Django's admin wraps around a choice of rows
+            widget: Any = getattr(
+                field.widget, "widget", field.widget
+            )  # what Django's admin wraps around a choice of rows
             widget.attrs["aria-label"] = str(field.label)
 
 

@@ -1,4 +1,7 @@
-"""What allauth asks about third-party sign-in: none is offered, and connectors bring the client that they use."""
+"""What allauth asks about third-party sign-in: a connector's flow is none, and brings the client that it uses.
+
+The portal's logins at other accounts are portal.sign_in.adapter's, which builds on this.
+"""
 
 from __future__ import annotations
 

@@ -106,9 +106,12 @@ def _owes(request: HttpRequest) -> bool:
 
 
 def _lead(request: HttpRequest) -> HttpResponse:
-    if _factors(request.user).exists():
+    kinds = set(_factors(request.user).values_list("type", flat=True))
+    if kinds:
         back = request.get_full_path() if request.method == "GET" else reverse("admin:index")
-        address = f"{reverse('mfa_reauthenticate')}?{urlencode({'next': back})}"
+        has_app = Authenticator.Type.TOTP in kinds
+        page = reverse("mfa_reauthenticate" if has_app else "mfa_reauthenticate_webauthn")
+        address = f"{page}?{urlencode({'next': back})}"
     else:
         messages.warning(request, "The portal asks for a second factor: add one to go on.")
         address = reverse("mfa_index")

@@ -148,3 +148,9 @@ def test_people_who_are_no_staff_and_doors_for_machines_need_none(stranger: User
     log_in(client, stranger)
     assert client.get("/accounts/sessions/").status_code == 200
     assert client.post("/api/check/").status_code == 401
+
+
+def test_whoever_has_keys_alone_is_asked_for_one(operator: User, client: Client) -> None:
+    Authenticator.objects.create(user=operator, type="webauthn", data={"name": "Key", "credential": {}})
+    client.force_login(operator)
+    assert client.get("/admin/")["Location"] == "/accounts/2fa/webauthn/reauthenticate/?next=%2Fadmin%2F"
