@@ -34,6 +34,7 @@ from connectors.core.catalog import load_catalog
 from connectors.core.catalog.providers import provider_name, providers
 from connectors.flows.judge_scope import add_scope, forget_scope, judge_scope
 from connectors.models import CatalogueScope, Sensitivity
+from connectors.models.visibility import may_everywhere
 
 if TYPE_CHECKING:
     from connectors.admin.base import Sentences
@@ -152,6 +153,10 @@ class CatalogueScopeAdmin(OverviewMixin, PortalAdmin):
             note=data["team_note"],
             title=data.get("title"),
         )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The catalogue is everybody's, so only those add to it who may do so everywhere."""
+        return may_everywhere(request.user, "add_cataloguescope")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """What the catalogue ships cannot be deleted, only set back."""

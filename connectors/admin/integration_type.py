@@ -75,7 +75,8 @@ class IntegrationTypeAdmin(PortalAdmin):
     empty_text = _("It is filled when the first workspace is added, or by the command load_catalogue.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IntegrationType]:
-        rows_of_type = Connector.objects.filter(integration_type=OuterRef("pk"), is_declared=True).order_by()
+        seen = Connector.objects.visible_to(request.user).declared()
+        rows_of_type = seen.filter(integration_type=OuterRef("pk")).order_by()
         uses = rows_of_type.values("integration_type").annotate(n=Count("pk")).values("n")
         rows: QuerySet[IntegrationType] = super().get_queryset(request)
         return rows.annotate(use_count=Coalesce(Subquery(uses, output_field=IntegerField()), 0))

@@ -10,18 +10,63 @@ from django.db import transaction
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
-from connectors.models import SavedView
+from connectors.models import LedgerEntry, SavedView
+from connectors.models.ledger import LedgerEntryQuerySet
+from connectors.models.visibility import may_everywhere
 
+SHARE = "change_savedview"
 MAX_VIEWS = 50
 """Views of one person: they stand in a row above the list."""
 NOT_FILTERS = ("p", "e", "all", "download", "_popup")
 """What the ledger's addresses say that is about one look at them only."""
+_NAMING = {
+    "project__id__exact": "project",
+    "project__workspace__id__exact": "project__workspace",
+    "account": "account",
+    "person": "person",
+}
+"""Filters that name what only some may know of, and the entries that they find."""
 
 
 def filters_in(query: str) -> str:
     """The part of an address's query that chooses rows, in a fixed order: the same choice is always the same text."""
     pairs = parse_qsl(query.replace("\0", ""))
     return urlencode(sorted((key, value) for key, value in pairs if value.strip() and key not in NOT_FILTERS))
+
+
+def usable_views(user: AbstractBaseUser | AnonymousUser) -> list[SavedView]:
+    """Their own views, and those that colleagues share, but for views of what this person may not know of.
+
+    A view's name and filters can tell of a project, an account or a person; to whom these are nothing, it is nothing.
+    """
+    views = list(SavedView.objects.usable_by(user))
+    shared = [view for view in views if view.owner_id != user.pk]
+    if not shared or may_everywhere(user, "view_ledgerentry"):
+        return views
+    entries = LedgerEntry.objects.visible_to(user).order_by()
+    hidden = {view.pk for view in shared if not _is_known(view, entries)}
+    return [view for view in views if view.pk not in hidden]
+
+
+def may_share(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether somebody may show a view to everybody: only who may do so everywhere, for everybody will see it."""
+    return may_everywhere(user, SHARE)
+
+
+def _is_known(view: SavedView, entries: LedgerEntryQuerySet) -> bool:
+    """Whether the places, accounts and people that the view names, and what it searches for, are in these entries."""
+    chosen = dict(parse_qsl(view.query))
+    places = {name: value for name, value in chosen.items() if name.startswith("project")}
+    if not all(name in _NAMING and _is_key(value) for name, value in places.items()):
+        return False
+    named = {_NAMING[name]: value for name, value in chosen.items() if name in _NAMING and value != "-"}
+    text = chosen.get("q", "")
+    found = entries.filter(**named).matching(text) if text else entries.filter(**named)
+    return not (named or text) or found.exists()
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 @transaction.atomic

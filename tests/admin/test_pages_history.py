@@ -197,4 +197,4 @@ def test_staff_without_the_permission_see_none_of_it(slack: Connector, viewer: U
     client.force_login(viewer)
     for name in (STATE, CHANGES):
         assert client.get(reverse(name)).status_code == 403
-    assert client.get(reverse("admin:connectors_connector_timeline", args=[slack.pk])).status_code == 403
+    assert client.get(reverse("admin:connectors_connector_timeline", args=[slack.pk])).status_code == 404

@@ -15,9 +15,10 @@ from django.utils.formats import date_format
 
 from connectors.flows.history import Side, Wanted, scopes_called
 from connectors.models import IntegrationType, Project, ScopePeriod, Workspace
-from connectors.models.grants import grants_of
 from connectors.models.project import ProjectQuerySet
+from connectors.models.visibility import may_everywhere
 
+VIEW_LEDGER = "view_ledgerentry"
 FIELDS = ("project", "workspace", "type", "scope", "side")
 MAX_TEXT = 300
 MINUTE = dt.timedelta(minutes=1)
@@ -58,13 +59,14 @@ def chosen(request: HttpRequest) -> Chosen:
     text["side"] = text["side"] if text["side"] in Side.values else ""
     text["workspace"] = text["workspace"] if text["workspace"].isascii() and text["workspace"].isdigit() else ""
     text["workspace"] = text["workspace"][:18]
-    projects = Project.objects.visible_to(request.user)
+    # What the ledger says of a project is not for everybody who may see the project itself.
+    projects = Project.objects.visible_to(request.user).permitted(request.user, VIEW_LEDGER)
     if text["project"]:
         projects = projects.filter(Q(name__icontains=text["project"]) | Q(slug__icontains=text["project"]))
     if text["workspace"]:
         projects = projects.filter(workspace=int(text["workspace"]))
     wanted = Wanted(text["type"], scopes_called(text["scope"]), text["side"], text["project"])
-    with_gone = grants_of(request.user).reach("view_ledgerentry").everywhere and not text["workspace"]
+    with_gone = may_everywhere(request.user, VIEW_LEDGER) and not text["workspace"]
     return Chosen(**text, projects=projects, with_gone=with_gone, wanted=wanted)
 
 
@@ -72,7 +74,9 @@ def choices(request: HttpRequest) -> dict[str, Any]:
     """What the form's selects offer, and since when there is a history."""
     first = ScopePeriod.objects.visible_to(request.user).aggregate(first=Min("since"))["first"]
     return {
-        "workspaces": list(Workspace.objects.visible_to(request.user).values_list("pk", "name")),
+        "workspaces": list(
+            Workspace.objects.visible_to(request.user).permitted(request.user, VIEW_LEDGER).values_list("pk", "name")
+        ),
         "types": list(IntegrationType.objects.order_by("display_name").values_list("pk", "display_name")),
         "sides": Side.choices,
         "begins": first,

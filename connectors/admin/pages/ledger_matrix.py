@@ -19,9 +19,11 @@ from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Connector, LedgerEntry, Placement, Token
 from connectors.models.connector import ConnectorQuerySet
 from connectors.models.ledger import MAX_SCOPE
+from connectors.models.visibility import may
 
 SHORT = 8
 """So many characters of a commit's id tell it from the others of a repository, for people."""
+VIEW_LEDGER = "connectors.view_ledgerentry"
 VIEW_REPOSITORY = "connectors.view_repository"
 VIEW_TOKEN = "connectors.view_token"  # noqa: S105 - the name of a permission
 User = AbstractBaseUser | AnonymousUser
@@ -193,12 +195,13 @@ def _steps(
     connector: Connector, token: Token | None, sides: Sides, found: tuple[ScopeVerdict, ...], user: Any
 ) -> Iterable[Step]:
     """What would put right what differs, as far as this person may do it."""
-    differing = [one for one in found if one.verdict.is_alarm]
-    if user.has_perm(CHANGE_PROJECT):
+    # All of the project's connectors are at one place: asked there, each question is asked once for the page.
+    differing, place = [one for one in found if one.verdict.is_alarm], connector.project
+    if may(user, CHANGE_PROJECT, place):
         yield from _steps_of_project(connector, sides, differing)
         if any(one.repository is not None and one.repository != one.declared for one in differing):
             yield from _steps_of_files(connector, user)
-    if user.has_perm(CHANGE_CONNECTOR):
+    if may(user, CHANGE_CONNECTOR, place):
         if any(one.declared and one.granted is False for one in differing):
             href = reverse("admin:connectors_connector_authorise", args=[connector.pk])
             yield Step("Authorise again", href, "Somebody agrees once more at the provider, to all that is declared.")
@@ -207,7 +210,8 @@ def _steps(
         if differing:
             href = reverse("admin:connectors_connector_change", args=[connector.pk])
             yield Step("Edit what is declared", href, "If the other sides are right, declare what they have.")
-    if user.has_perm(VIEW_TOKEN) and token and any(one.granted and one.declared is False for one in differing):
+    is_more = any(one.granted and one.declared is False for one in differing)
+    if is_more and token and may(user, VIEW_TOKEN, place):
         href = reverse("admin:connectors_token_change", args=[token.pk])
         yield Step("Look at the token", href, "It can do more than is declared; revoking it takes that away.")
 
@@ -225,7 +229,7 @@ def _steps_of_project(connector: Connector, sides: Sides, differing: list[ScopeV
 def _steps_of_files(connector: Connector, user: Any) -> Iterable[Step]:
     """The two ways to make files and portal agree: in the project's repository, if it has one, else as a download."""
     placement: Placement | None = getattr(connector.project, "placement", None)
-    if placement is not None and user.has_perm(VIEW_REPOSITORY):
+    if placement is not None and may(user, VIEW_REPOSITORY, connector.project):
         base, args = "admin:connectors_repository", [placement.repository_id]
         query = f"?project={connector.project_id}"
         yield Step("Export to git", reverse(f"{base}_export", args=args) + query, "Commits what is declared.")

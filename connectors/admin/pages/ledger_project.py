@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from connectors.admin.pages.download import answer, asked_for
 from connectors.admin.pages.frame import draw, route, visible
-from connectors.admin.pages.ledger_matrix import connectors_for_matrix, matrices
+from connectors.admin.pages.ledger_matrix import VIEW_LEDGER, connectors_for_matrix, matrices
 from connectors.flows.reports import ledger_table
 from connectors.models import LedgerEntry, Project
+from connectors.models.visibility import may
 
 ONLY_DIFFERENCES = "differences"
 
@@ -26,7 +28,10 @@ def ledger_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
     """Compares the sides of every connector as they are now; a file holds what the ledger has kept of them."""
     project = visible(model_admin, request, Project.objects.select_related("workspace"), object_id)
     only = request.GET.get("only") == ONLY_DIFFERENCES
+    may_take = may(request.user, VIEW_LEDGER, project)
     if kind := asked_for(request):
+        if not may_take:
+            raise PermissionDenied
         entries = LedgerEntry.objects.visible_to(request.user).filter(project=project)
         about = f"{project.name}{', only differences' if only else ''}"
         return answer(request, ledger_table(entries.differing() if only else entries, about), kind, target=project)
@@ -39,6 +44,7 @@ def ledger_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: i
         title=f"Scopes of {project.name}",
         original=project,
         project=project,
+        may_take=may_take,
         matrices=[matrix for matrix in found if matrix.differing or not only],
         connector_count=len(found),
         scope_count=sum(len(matrix.lines) for matrix in found),

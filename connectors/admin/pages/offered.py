@@ -11,11 +11,12 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
 
-from connectors.admin.pages.frame import actor_of, draw, ids_of, require, route
+from connectors.admin.pages.frame import actor_of, draw, ids_of, route
 from connectors.core.errors import PortalError, Refused
 from connectors.flows.catalogue import load_catalogue, refresh_offered
 from connectors.flows.connect import client_for
 from connectors.models import CatalogueScope, IntegrationType, Workspace
+from connectors.models.visibility import may_everywhere
 
 CHANGE_TYPE = "connectors.change_integrationtype"
 
@@ -31,7 +32,8 @@ def offered_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
         raise PermissionDenied
     problem = ""
     if request.method == "POST":
-        require(request, CHANGE_TYPE)
+        if not may_everywhere(request.user, CHANGE_TYPE):
+            raise PermissionDenied
         try:
             said = _load(request) if request.POST.get("action") == "load" else _ask(request)
         except PortalError as error:
@@ -54,7 +56,7 @@ def offered_page(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResp
         types=types.count(),
         scopes=scopes.count(),
         said=scopes.said_by_the_team().count(),
-        may_change=request.user.has_perm(CHANGE_TYPE),
+        may_change=may_everywhere(request.user, CHANGE_TYPE),
     )
 
 

@@ -13,11 +13,10 @@ from django.urls import URLPattern, reverse
 
 from connectors.admin.pages.frame import actor_of, require, route
 from connectors.core.errors import Refused
-from connectors.flows.saved_views import filters_in, may_remove, remove_view, save_view
+from connectors.flows.saved_views import filters_in, may_remove, may_share, remove_view, save_view, usable_views
 from connectors.models import Connector, SavedView
 
 ADD_VIEW = "connectors.add_savedview"
-SHARE_VIEW = "connectors.change_savedview"
 DELETE_VIEW = "connectors.delete_savedview"
 
 MOST_WAITING = 10_000
@@ -53,9 +52,9 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def around(request: HttpRequest, page: SavedView.Page) -> dict[str, Any]:
     """What `ledger/around.html` shows above a page of the ledger; two queries."""
     query, user = filters_in(request.GET.urlencode()), request.user
-    views = SavedView.objects.usable_by(user)
+    views = usable_views(user)
     waiting = Connector.objects.visible_to(user).without_ledger().order_by()
-    deletes, shares = user.has_perm(DELETE_VIEW), user.has_perm(SHARE_VIEW)
+    deletes, shares = user.has_perm(DELETE_VIEW), may_share(user)
     return {
         "tabs": [Way(str(tab.label), _address(tab, query), tab == page) for tab in SavedView.Page],
         "views": [
@@ -83,7 +82,7 @@ def save(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
         return HttpResponseNotAllowed(["POST"])
     page, query = request.POST.get("page", ""), request.POST.get("query", "")
     name = request.POST.get("name", "").replace("\0", "")
-    shared = request.POST.get("shared") == "yes" and request.user.has_perm(SHARE_VIEW)
+    shared = request.POST.get("shared") == "yes" and may_share(request.user)
     try:
         assert request.user.is_authenticated  # noqa: S101 - the admin lets nobody else in
         save_view(request.user, page, name, query, shared=shared, actor=actor_of(request))
@@ -97,10 +96,10 @@ def save(model_admin: ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
 def remove(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Removes a view of one's own, or a shared one for whoever may share."""
     _guard(model_admin, request, DELETE_VIEW)
-    view = SavedView.objects.usable_by(request.user).filter(pk=object_id).first()
+    view = next((view for view in usable_views(request.user) if view.pk == object_id), None)
     if view is None:
         raise Http404
-    if not may_remove(view, request.user, shares=request.user.has_perm(SHARE_VIEW)):
+    if not may_remove(view, request.user, shares=may_share(request.user)):
         raise PermissionDenied
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])

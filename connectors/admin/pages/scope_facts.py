@@ -22,6 +22,7 @@ from connectors.core.catalog import ScopeInfo, load_catalog
 from connectors.core.catalog.providers import provider, provider_name
 from connectors.flows.judge_scope import judge_scope
 from connectors.models import CatalogueScope, IntegrationType, LedgerEntry
+from connectors.models.visibility import may
 
 CHANGE_SCOPE = "connectors.change_cataloguescope"
 Key = tuple[str, str]
@@ -35,7 +36,7 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def back_to_shipped(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Takes back the team's sensitivity; its note stays, for it says more than a level."""
     scope = visible(model_admin, request, CatalogueScope.objects.all(), object_id)
-    require(request, CHANGE_SCOPE)
+    require(request, CHANGE_SCOPE, scope)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     judge_scope(scope, actor_of(request), sensitivity=None, note=scope.team_note)
@@ -92,7 +93,7 @@ def overview(scope: CatalogueScope, request: HttpRequest) -> dict[str, Any]:
         "docs_url": found.types[0].oauth.scopes_url or found.types[0].docs_url if found else "",
         "uses": uses_of(request.user, [scope]).get((scope.provider, scope.name), 0),
         "ledger_address": ledger_address(scope),
-        "may_judge": request.user.has_perm(CHANGE_SCOPE),
+        "may_judge": may(request.user, CHANGE_SCOPE, scope),
     }
 
 
