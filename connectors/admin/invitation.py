@@ -214,7 +214,8 @@ class InvitationAdmin(OverviewMixin, PortalAdmin):
 
     @admin.display(description=_("Link ends"), ordering="expires_at")
     def ends_(self, row: Invitation) -> SafeString:
-        return cells.when(row.expires_at)
+        is_over = row.accepted_at is not None or row.withdrawn_at is not None
+        return cells.NOTHING if is_over else cells.when(row.expires_at)
 
 
 def withdraw_view(model_admin: InvitationAdmin, request: HttpRequest, object_id: int) -> HttpResponse:

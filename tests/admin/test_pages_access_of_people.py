@@ -53,6 +53,12 @@ def test_everybody_finds_their_own_page(ann: User, project: Project) -> None:
     assert [one.place for one, _ in answer.context["held"]] == [project.name]
 
 
+def test_the_way_back_leads_only_where_one_may_go(ann: User, browser: Client) -> None:
+    logins = reverse("admin:auth_user_changelist").encode()
+    assert logins not in client_of(ann).get(of(ann)).content
+    assert logins in browser.get(of(ann)).content
+
+
 def test_whoever_has_no_role_is_told_whom_to_ask(ann: User) -> None:
     assert b"You have no role yet" in client_of(ann).get(of(ann)).content
 

@@ -48,6 +48,8 @@ def access(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -
         held=[(one, abilities_told(one)) for one in held],
         is_part=not (is_own or viewer.is_superuser),
         may_give=viewer.has_perm("connectors.add_membership"),
+        # The way back leads to the list of logins, which most people may not open.
+        opts=model_admin.opts if model_admin.has_view_permission(request) else None,
     )
 
 
