@@ -30,6 +30,7 @@ from tests.bench import (
     places,
     refresh,
     sync,
+    trail,
 )
 from tests.bench.processes import Failed
 from tests.bench.results import Finding, Line, Options, shown
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "ledger": ledger_compare.measure,
     "fleet": ledger_list.measure,
     "history": ledger_history.measure,
+    "trail": trail.measure,
     "load": load.measure,
     "faults": faults.measure,
 }
