@@ -62,7 +62,7 @@ class RepositoryQuerySet(VisibleQuerySet["Repository"]):
 
     def homes(self) -> dict[int, int | None]:
         """By key, the workspace in which each is: its own, else the one of all its projects; None where they differ."""
-        own = dict(self.order_by().values_list("pk", "workspace_id"))
+        own: dict[int, int | None] = dict(self.order_by().values_list("pk", "workspace_id"))
         shared: dict[int, set[int]] = {}
         rows = Placement.objects.filter(repository__in=[pk for pk, workspace in own.items() if workspace is None])
         for pk, workspace in rows.order_by().values_list("repository_id", "project__workspace_id").distinct():

@@ -405,7 +405,7 @@ def test_a_watch_that_changes_nothing_costs_the_same_however_much_is_open(count:
     watch(NOW)
     with CaptureQueriesContext(connection) as seen:
         assert watch(NOW + MINUTE).opened == 0
-    assert len(seen) == 18
+    assert len(seen) == 20
 
 
 @pytest.mark.django_db(transaction=True)
