@@ -97,7 +97,7 @@ def _forged(row: SignInProvider, sociallogin: SocialLogin) -> str | None:
 def _identity(row: SignInProvider, sociallogin: SocialLogin) -> Identity:
     claims = sociallogin.account.extra_data
     told = claims.get("userinfo", claims)
-    email, verified = _address(row, sociallogin)
+    email, verified = address_of(row, sociallogin)
     return Identity(
         row,
         email,
@@ -109,7 +109,7 @@ def _identity(row: SignInProvider, sociallogin: SocialLogin) -> Identity:
     )
 
 
-def _address(row: SignInProvider, sociallogin: SocialLogin) -> tuple[str, bool]:
+def address_of(row: SignInProvider, sociallogin: SocialLogin) -> tuple[str, bool]:
     """The address that speaks for the person: at GitHub the first verified one that the domains let in."""
     domains = {domain.lower() for domain in row.allowed_domains}
     addresses = list(sociallogin.email_addresses)
