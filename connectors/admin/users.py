@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +28,7 @@ from connectors.flows.sign_in_record import password_changed
 from connectors.flows.users import (
     delete_group,
     delete_user,
+    may_become,
     note_group_saved,
     note_user_added,
     note_user_changed,
@@ -39,7 +41,10 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
+MOST_DIGITS = 19
 POWERS = ["is_staff", "is_superuser", "groups", "user_permissions"]
+LOGIN = ["username", "email"]
+"""What one logs in with, beside the password, which has a page of its own."""
 
 
 @admin.register(User)
@@ -69,7 +74,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fields = list(super().get_readonly_fields(request, obj))
-        return fields if request.user.is_superuser else [*fields, *POWERS]
+        if request.user.is_superuser:
+            return fields
+        kept = LOGIN if obj is not None and not may_become(cast("User", request.user), obj) else []
+        return [*fields, *POWERS, *kept]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _may_touch(request, obj) and bool(super().has_change_permission(request, obj))
@@ -119,10 +127,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         """Django's page. A password that somebody else has set ends the person's sessions, on record."""
-        before = User.objects.filter(pk=id).values_list("password", flat=True).first() if id.isdecimal() else None
+        before = User.objects.filter(pk=id).first() if id.isdecimal() and len(id) < MOST_DIGITS else None
+        if before is not None and not may_become(cast("User", request.user), before):
+            raise PermissionDenied
         answer: HttpResponse = super().user_change_password(request, id, form_url)
-        user = User.objects.filter(pk=id).first() if before is not None else None
-        if user is not None and user.password != before:
+        user = User.objects.filter(pk=before.pk).first() if before is not None else None
+        if before is not None and user is not None and user.password != before.password:
             actor = actor_of(request)
             password_changed(user, actor)
             own = request.session.session_key if user.pk == request.user.pk else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from django.db.models import Q
 
 from connectors.core.actor import Actor
 from connectors.flows.events import changes, record_event
@@ -25,6 +26,19 @@ def state_of(user: User) -> dict[str, Any]:
         "groups": sorted(user.groups.values_list("name", flat=True)),
         "permissions": _named(user.user_permissions.all()),
     }
+
+
+def may_become(editor: User, user: User) -> bool:
+    """Whether `editor` may set what the person logs in with: name, address and password.
+
+    Whoever sets them can log in as that person. So of people with any role or permission only superusers and they
+    themselves may.
+    """
+    if editor.is_superuser or editor.pk == user.pk:
+        return True
+    theirs = Permission.objects.filter(Q(user=user) | Q(group__user=user))
+    roles = Membership.objects.filter(Q(user=user) | Q(group__user=user))
+    return not (user.is_superuser or roles.exists() or theirs.exists())
 
 
 def note_user_added(actor: Actor, user: User, *, note: str = "") -> None:

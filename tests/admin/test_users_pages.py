@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -105,3 +105,32 @@ def test_the_list_counts_roles_in_person_and_by_groups(browser: Client, ann: Use
     make_membership(group=group, role="auditor", workspace=project.workspace)
     rows = browser.get(reverse("admin:auth_user_changelist")).context["cl"].result_list
     assert {row.username: row.role_count for row in rows} == {"ann": 3, "operator": 0}
+
+
+@pytest.fixture
+def clerk(db: None) -> Client:
+    """The browser of somebody who may edit logins, and is no superuser."""
+    user = make_user("clerk", staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+NEW_PASSWORD = {"usable_password": "true", "password1": "long and unusual", "password2": "long and unusual"}
+
+
+def test_whoever_edits_logins_cannot_take_over_somebody_with_a_role(clerk: Client, ann: User, project: Project) -> None:
+    make_membership(ann, "viewer", project=project)
+    path = reverse("admin:auth_user_password_change", args=[ann.pk])
+    assert clerk.post(path, {**NEW_PASSWORD, "set-password": "1"}).status_code == 403
+    change(clerk, ann, email="clerk@example.com", username="mine")
+    ann.refresh_from_db()
+    assert (ann.username, ann.email, ann.check_password("password")) == ("ann", "ann@example.com", True)
+
+
+def test_whoever_edits_logins_helps_somebody_without_any_role(clerk: Client, ann: User) -> None:
+    path = reverse("admin:auth_user_password_change", args=[ann.pk])
+    clerk.post(path, {**NEW_PASSWORD, "set-password": "1"})
+    ann.refresh_from_db()
+    assert ann.check_password("long and unusual")

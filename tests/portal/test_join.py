@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -163,3 +164,9 @@ def test_names_are_escaped(operator: User, project: Project) -> None:
     Project.objects.filter(pk=project.pk).update(name=evil)
     page = opened(invited(operator, project)).get("/join/").content
     assert evil.encode() not in page
+
+
+def test_where_a_second_factor_is_required_it_is_asked_for_first(token: str, settings: Any) -> None:
+    settings.MFA_REQUIRED = True
+    answer = opened(token).post("/join/", CHOSEN, follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/accounts/2fa/")
