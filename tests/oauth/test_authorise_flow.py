@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from connectors.flows.refresh import refresh_due
 from connectors.models import Authorisation, Connector, OAuthClient, Token
-from tests.factories import make_connector
+from tests.factories import make_connector, make_membership
 from tests.oauth.conftest import SCOPES, leave, local, registered_client
 from tests.servers.openid_provider import OpenIdProvider
 
@@ -280,6 +280,7 @@ def test_starting_needs_the_token_of_the_form(operator: User, connector: Connect
 def test_starting_needs_the_permission(
     client: Client, viewer: User, connector: Connector, oauth_client: OAuthClient
 ) -> None:
+    make_membership(viewer, "viewer", project=connector.project)
     client.force_login(viewer)
     answer = client.post(f"/oauth/connectors/{connector.pk}/start/", {"oauth_client": oauth_client.pk})
     assert answer.status_code == 403

@@ -129,7 +129,7 @@ def test_the_number_of_queries_does_not_grow(
     factories.make_fleet(projects, 5)
     Connector.objects.update(needs_attention=True, sync_state=State.DIFFERS)
     client.force_login(operator)
-    with django_assert_num_queries(19):
+    with django_assert_num_queries(20):
         client.get("/admin/")
 
 
