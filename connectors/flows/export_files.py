@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -261,20 +262,24 @@ class _Locks:
         return plan_lock(before, self._found[project.pk])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _How:
-    """How an export goes about all of its projects. `watched` are the ids of those that need approval."""
+    """How an export goes about all of its projects."""
 
+    projects: Sequence[Project]
     actor: Actor
     locks: _Locks
-    watched: set[int]
     prune: bool
     check: bool
 
     @classmethod
     def of(cls, projects: Sequence[Project], actor: Actor, *, prune: bool, check: bool, lock: bool) -> _How:
-        watched = set() if check else demanding(projects, Subject.EXPORT)
-        return cls(actor, _Locks(projects, wanted=lock), watched, prune, check)
+        return cls(projects, actor, _Locks(projects, wanted=lock), prune, check)
+
+    @cached_property
+    def watched(self) -> set[int]:
+        """The ids of the projects that need approval: read when the first file is to be written."""
+        return demanding(self.projects, Subject.EXPORT)
 
 
 def _export_to_tree(declared: Declared, root: Path, how: _How) -> ExportResult:
@@ -289,7 +294,7 @@ def _export(declared: Declared, directory: Path, how: _How) -> ExportResult:
     changes = plan_export(declared.specs, read_directory(directory), declared.sources, prune=how.prune)
     lock = how.locks.plan(declared.project, directory)
     if not how.check:
-        if declared.project.pk in how.watched and any(change.kind in WRITTEN for change in changes):
+        if any(change.kind in WRITTEN for change in changes) and declared.project.pk in how.watched:
             allow([files_matter(declared.project, changes)], how.actor)
         write_changes(lock_folder(directory), [lock] if lock else [])
         write_changes(directory, changes)

@@ -18,8 +18,8 @@ from connectors.models import Connector, Project, SyncRun
 from tests.factories import SHELL, make_connector, make_project
 from tests.flows.conftest import APP
 
-QUERIES = 9
-"""Session, user, project, its connectors, those that wait, the catalogue, the team's words on it, open runs."""
+QUERIES = 10
+"""Session, user, project, its connectors, those that wait, the catalogue, the team's words on it, open runs, approval rules."""
 
 
 @pytest.fixture
