@@ -227,7 +227,7 @@ def test_events_removed_under_the_pretext_of_an_archive_are_found(ids: list[int]
 
 
 def test_an_event_keeps_its_digest_whatever_its_values_are(project: Project) -> None:
-    odd = {
+    odd: Any = {
         "big": 10**30,
         "float": 1e16,
         "small": 1e-7,
