@@ -236,6 +236,6 @@ def test_the_number_of_queries_does_not_grow(
         edited(row)
         undeclared(row)
     browser.get(address(placed))
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(22):
         browser.get(address(placed))
     assert Project.objects.count() == count + 1
