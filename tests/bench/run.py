@@ -48,6 +48,8 @@ BENCHMARKS: dict[str, Callable[[Options, str], Iterator[Finding]]] = {
     "load": load.measure,
     "faults": faults.measure,
 }
+ON_REQUEST = {"load", "faults"}
+"""These judge whether anything breaks, and take long."""
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ def main(arguments: list[str]) -> int:
         kinds, left_out = kinds[:1], []
     report.unmeasured += left_out
     report.start()
-    for name in chosen.benchmarks or BENCHMARKS:
+    for name in chosen.benchmarks or [name for name in BENCHMARKS if name not in ON_REQUEST]:
         for kind in kinds:
             try:
                 for finding in BENCHMARKS[name](report.options, kind):

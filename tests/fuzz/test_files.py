@@ -48,10 +48,10 @@ def archive(files: dict[str, bytes], damage: int) -> bytes:
     with zipfile.ZipFile(buffer, "w") as made:
         for name, raw in files.items():
             made.writestr(name, raw)
-    raw = bytearray(buffer.getvalue())
+    whole = bytearray(buffer.getvalue())
     if damage:
-        raw[damage % len(raw)] ^= 0xFF
-    return bytes(raw)
+        whole[damage % len(whole)] ^= 0xFF
+    return bytes(whole)
 
 
 archives = st.builds(archive, st.dictionaries(st.sampled_from(NAMES), junk, max_size=4), st.integers(0, 4000))

@@ -44,7 +44,7 @@ class Answers:
                 browser.force_login(person)
             answer = browser.generic(method, address, **sent)
             if answer.streaming:
-                b"".join(answer.streaming_content)  # type: ignore[arg-type]
+                answer.getvalue()
         self.count += 1
         if self._caught or answer.status_code >= 500:
             error = self._caught[0] if self._caught else f"status {answer.status_code}"
