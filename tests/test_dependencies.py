@@ -17,7 +17,7 @@ LOCKS = sorted((ROOT / "portal" / "requirements").glob("*.txt"))
 def pins(lock: Path) -> dict[str, tuple[Requirement, list[str]]]:
     """Each requirement of a lock file with its hashes."""
     lines = re.sub(r"\\\n\s*", " ", lock.read_text(encoding="utf-8")).splitlines()
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for line in (line.strip() for line in lines if line.strip() and not line.strip().startswith("#")):
         requirement = Requirement(line.partition(" --hash")[0].partition(" #")[0].strip())
         found[canonicalize_name(requirement.name)] = (requirement, re.findall(r"--hash=(\S+)", line))

@@ -88,7 +88,8 @@ def test_the_scheduler_is_judged_by_what_comes_to_workers(sent: int, came: int, 
 def test_the_task_measures_how_long_its_message_was_under_way() -> None:
     tasks.beat.apply(headers={})
     assert Heartbeat.objects.get().lag is None
-    tasks.beat.apply(headers={SENT_AT: (timezone.now() - dt.timedelta(seconds=40)).timestamp()})
+    sent_at: Any = (timezone.now() - dt.timedelta(seconds=40)).timestamp()
+    tasks.beat.apply(headers={SENT_AT: sent_at})
     assert 40 <= (Heartbeat.objects.get().lag or 0) < 60
 
 
