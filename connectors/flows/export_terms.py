@@ -66,7 +66,8 @@ class ProjectExport:
     """What an export would do to one project's files. `directory` holds them, from the repository's top.
 
     `problem` is "" or why nothing of this project is written; with `waits` it only waits for approval. `is_new`: no
-    connector file is there yet, so the directory begins with this export. `is_unread`: nobody has looked yet; what is there will be found when it runs.
+    connector file is there yet, so the directory begins with this export. `is_unread`: nobody has looked yet; what is
+    there will be found when it runs.
     """
 
     placement: Placement

@@ -19,7 +19,7 @@ from tests.factories import SHELL, make_connector, make_project
 from tests.flows.conftest import APP
 
 QUERIES = 10
-"""Session, user, project, its connectors, those that wait, the catalogue, the words on it, open runs, approval rules."""
+"""Session, user, project, connectors, those that wait, the catalogue, the words on it, open runs, approval rules."""
 
 
 @pytest.fixture
