@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from connectors import __version__
 from connectors.flows.figures import Figures, figures
+from connectors.flows.operations import TrailState, trail_state
 
 PATH = "/metrics"
 PREFIX = "connector_portal"
@@ -43,7 +44,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"})
     registry = CollectorRegistry()
-    registry.register(PortalCollector(figures(timezone.now())))
+    registry.register(PortalCollector(figures(timezone.now()), trail_state()))
     return HttpResponse(
         generate_latest(registry), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"}
     )
@@ -52,8 +53,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class PortalCollector(Collector):
     """Figures as Prometheus wants them."""
 
-    def __init__(self, found: Figures) -> None:
-        self._found = found
+    def __init__(self, found: Figures, trail: TrailState) -> None:
+        self._found, self._trail = found, trail
 
     def collect(self) -> Iterator[Metric]:
         """Every family, also those that count nothing just now."""
@@ -68,6 +69,7 @@ class PortalCollector(Collector):
         yield _by("runs_last_hour", "Work that ended in the last hour.", ["kind", "state"], finished)
         yield _one("projects_failing", "Projects that could not be read.", found.failing_projects)
         yield _one("repositories_failing", "Repositories that cannot be read.", found.failing_repositories)
+        yield from self._trail_families()
         yield _one("alerts_due", "Alerts that are due and not sent.", found.waiting_alerts)
 
     def _vitals(self) -> Iterator[Metric]:
@@ -79,6 +81,16 @@ class PortalCollector(Collector):
         yield _by("queue_lag_seconds", "How long what was sent waited for a worker.", ["process"], lags)
         overdue = next((vital.seconds or 0.0 for vital in found.vitals if vital.name == "tokens"), 0.0)
         yield _one("token_refresh_overdue_seconds", "How long the oldest due token has waited.", overdue)
+
+    def _trail_families(self) -> Iterator[Metric]:
+        yield _one("trail_unsealed_events", "Events that no segment seals yet; counting ends.", self._trail.unsealed)
+        yield _one("trail_faults", "Faults of the trail that nobody has explained.", self._trail.faults)
+        checked = self._trail.checked_at
+        yield _one(
+            "trail_checked_timestamp_seconds",
+            "When it was checked last, 0: never.",
+            checked.timestamp() if checked else 0,
+        )
 
     def _queues(self) -> Iterator[Metric]:
         queues, labels = self._found.queues, ["kind", "state"]

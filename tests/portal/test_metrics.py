@@ -68,6 +68,7 @@ def test_what_there_is_is_counted(client: Client) -> None:
     assert found["runs_open", ("sync", "queued")] == 1
     assert found["runs_last_hour", ("apply", "failed")] == 1
     assert found["projects_failing", ()] == 1
+    assert found["trail_faults", ()] == found["trail_checked_timestamp_seconds", ()] == 0
     assert found["healthy", ("worker",)] == found["healthy", ("tokens",)] == 0
 
 
