@@ -112,5 +112,5 @@ def statements(query: str, name: str = "connector_changelist") -> list[str]:
 @functools.cache
 def _client() -> Client:
     client = Client(SERVER_NAME="localhost", headers={"accept-encoding": "gzip"})
-    client.force_login(User.objects.get(username="operator"), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.get(username="operator"))
     return client
