@@ -31,6 +31,7 @@ SAME_ON_ANY_DATABASE = (
     "tests/core",
     "tests/faults",
     "tests/git",
+    "tests/matrix",
     "tests/oauth/test_no_secret_leaks.py",
     "tests/servers",
     "tests/test_architecture.py",

@@ -245,5 +245,4 @@ class MembershipAdmin(PortalAdmin):
 
 def people_choices(model_admin: MembershipAdmin, request: HttpRequest) -> HttpResponse:
     """People and groups for the form's fields, as they are typed."""
-    answer = cast("HttpResponse", PeopleChoices.as_view(admin_site=model_admin.admin_site)(request))
-    return answer
+    return cast("HttpResponse", PeopleChoices.as_view(admin_site=model_admin.admin_site)(request))
