@@ -58,7 +58,7 @@ def find(request: HttpRequest, words: list[str]) -> Iterator[SearchResult]:
     for connector in _rows(request, connectors, words, *fields):
         title = f"{connector.integration_type} · {connector.project}"
         yield _result("connectors.connector", connector.pk, title, "Connector", "cable")
-    for workspace in _rows(request, Workspace.objects.visible_to(user), words, "name", "base44_id"):
+    for workspace in _workspaces(request, words):
         yield _result("connectors.workspace", workspace.pk, workspace.name, "Workspace", "domain")
     for repository in _rows(request, Repository.objects.visible_to(user), words, "name", "url"):
         title = f"{repository.name} · {repository.branch}"
@@ -72,6 +72,13 @@ def _pages(request: HttpRequest, words: list[str]) -> Iterator[SearchResult]:
         for page in pages:
             if all(word.lower() in page.title.lower() for word in words) and page.is_open_to(request):
                 yield SearchResult(title=page.title, description=section, link=page.url, icon=page.icon)
+
+
+def _workspaces(request: HttpRequest, words: list[str]) -> list[Workspace]:
+    """By name; by the id at Base44 those of which the person may see more than the name."""
+    named = _rows(request, Workspace.objects.visible_to(request.user), words, "name")
+    known = _rows(request, Workspace.objects.known_to(request.user), words, "name", "base44_id")
+    return list({row.pk: row for row in (*named, *known)}.values())[:ROWS_PER_MODEL]
 
 
 def _rows(request: HttpRequest, rows: QuerySet[Row], words: list[str], *fields: str) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -24,7 +24,9 @@ from connectors.flows.catalogue import fill_empty_catalogue
 from connectors.flows.credentials import clear_credential, set_token
 from connectors.flows.events import changes, record_event
 from connectors.models import OAuthClient, Project, Workspace
+from connectors.models.grants import grants_of
 from connectors.models.visibility import may, may_everywhere
+from connectors.models.workspace import WorkspaceQuerySet
 
 FIELDS = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
@@ -35,13 +37,13 @@ if TYPE_CHECKING:
 @admin.register(Workspace)
 class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     form = WorkspaceForm
-    list_display = ["head", "credential_badge", "projects_", "plan_", "api_url"]
+    list_display = ["head", "credential_badge", "projects_", "plan_", "api_url_"]
     list_display_links = ["head"]
     list_filter = [("credential_state", ChoicesDropdownFilter), ("plan", ChoicesDropdownFilter)]
     search_fields = ["name", "base44_id"]
     search_help_text = _("Search by name or Base44 id")
     ordering = ["name"]
-    readonly_fields = ["credential_summary"]
+    readonly_fields = ["credential_summary", "credential_badge"]
     change_form_outer_before_template = "connectors/workspace/overview.html"
     fieldsets = [
         (None, {"fields": ["name", "base44_id", "plan", "api_url", "version"]}),
@@ -53,8 +55,35 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     empty_text = _("A workspace holds the credential with which the portal talks to Base44 about all its apps.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workspace]:
-        rows = super().get_queryset(request)
-        return rows.with_project_counts(request.user)  # type: ignore[attr-defined, no-any-return]
+        """With what the columns need: of a workspace that somebody does not know, its name and state alone."""
+        rows: WorkspaceQuerySet = super().get_queryset(request)  # type: ignore[assignment]
+        known = Workspace.objects.known_to(request.user).order_by().values("pk")
+        return rows.with_project_counts(request.user).annotate(is_known=Exists(known.filter(pk=OuterRef("pk"))))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By what is shown: the id of a workspace that is not known finds nothing."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if knows_all(request) or not search_term.strip():
+            return found, may_repeat
+        named = [Q(name__icontains=word) for word in search_term.replace("\0", "").split()]
+        return found.filter(Q(*named) | Q(pk__in=Workspace.objects.known_to(request.user).values("pk"))), may_repeat
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """No address finds out by what it filters what the list does not show."""
+        is_shown = lookup.partition("__")[0] in ("id", "pk", "name", "credential_state")
+        return (is_shown or (request is not None and knows_all(request))) and super().lookup_allowed(
+            lookup, value, request
+        )
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """The plan is told of workspaces that one knows."""
+        return self.list_filter if knows_all(request) else self.list_filter[:1]
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        """By what every row shows."""
+        return super().get_sortable_by(request) if knows_all(request) else ["head", "projects_"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A workspace belongs to nothing above it: adding one takes the permission for the whole portal."""
@@ -64,21 +93,25 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
         return {
             "may_discover": row is not None and may(request.user, ADD_PROJECT, row),
             "may_see_people": row is not None and may_see_people(request.user, row),
+            "is_known": row is not None and row.is_known_to(request.user),
         }
 
     def get_fieldsets(self, request: HttpRequest, obj: Workspace | None = None) -> Any:
         if obj is not None:
-            return self.fieldsets
+            return (
+                self.fieldsets if obj.is_known_to(request.user) else [(None, {"fields": ["name", "credential_badge"]})]
+            )
         return [*self.fieldsets[:2], (_("Credential"), {"fields": ["token"]})]
 
     @admin.display(description=_("Workspace"), ordering="name")
-    def head(self, row: Workspace) -> SafeString:
-        return cells.two_lines(row.name, row.base44_id, avatar=cells.initials(row.name))
+    def head(self, row: Any) -> SafeString:
+        return cells.two_lines(row.name, row.base44_id if row.is_known else "", avatar=cells.initials(row.name))
 
     @admin.display(description=_("Credential"), ordering="credential_state")
-    def credential_badge(self, row: Workspace) -> SafeString:
+    def credential_badge(self, row: Any) -> SafeString:
         state = Workspace.CredentialState(row.credential_state)
-        return cells.badge(state.label, cells.CREDENTIAL_TONES[state], title=row.credential_account)
+        account = row.credential_account if row.is_known else ""
+        return cells.badge(state.label, cells.CREDENTIAL_TONES[state], title=account)
 
     @admin.display(description=_("Projects"), ordering="project_count")
     def projects_(self, row: Any) -> SafeString:
@@ -87,8 +120,12 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
         return format_html('<a href="{}">{}</a> {}', link, row.project_count, failing)
 
     @admin.display(description=_("Plan"), ordering="plan")
-    def plan_(self, row: Workspace) -> str:
-        return row.get_plan_display()
+    def plan_(self, row: Any) -> Any:
+        return row.get_plan_display() if row.is_known else cells.NOTHING
+
+    @admin.display(description=_("API URL"), ordering="api_url")
+    def api_url_(self, row: Any) -> Any:
+        return row.api_url if row.is_known else cells.NOTHING
 
     @admin.display(description=_("Status"))
     def credential_summary(self, row: Workspace) -> SafeString:
@@ -138,3 +175,9 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     def delete_model(self, request: HttpRequest, obj: Workspace) -> None:
         record_event(actor_of(request), "workspace.deleted", obj, before={"name": obj.name, "api_url": obj.api_url})
         obj.delete()
+
+
+def knows_all(request: HttpRequest) -> bool:
+    """Whether somebody knows all of every workspace that they see: no role of theirs is at a project alone."""
+    reach = grants_of(request.user).reach("view_workspace")
+    return reach.everywhere or not reach.projects

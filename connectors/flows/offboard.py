@@ -275,7 +275,7 @@ def _reach(
 
 
 def _workspaces(viewer: Viewer, person: Person) -> QuerySet[Workspace]:
-    rows = Workspace.objects.visible_to(viewer).exclude(credential_state=Workspace.CredentialState.MISSING)
+    rows = Workspace.objects.known_to(viewer).exclude(credential_state=Workspace.CredentialState.MISSING)
     return rows.filter(_is_account("credential_account", person)).with_project_counts(viewer)[:LIMIT]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -10,13 +11,13 @@ from django.db import models
 from django.db.models import Count, Q
 from django.utils.translation import gettext_lazy as _
 
-from connectors.core.roles import Reach
-
 from .fields import SealedField
 from .grants import grants_of
-from .visibility import Person, VisibleQuerySet, either, in_projects, workspaces_around
+from .visibility import Person, VisibleQuerySet, in_projects, workspaces_around
 
 DEFAULT_API_URL = "https://app.base44.com"
+
+VIEW = "view_workspace"
 
 validate_api_url = RegexValidator(
     r"\Ahttps?://[^/?#@\s]+/?\Z",
@@ -40,12 +41,20 @@ class WorkspaceQuerySet(VisibleQuerySet["Workspace"]):
     project_path = ""
     workspace_path = "pk"
 
-    def at_place(self, reach: Reach, *, viewing: bool) -> Q | None:
-        """Whoever may see a project may see its workspace."""
-        found = [super().at_place(reach, viewing=viewing)]
-        if viewing and reach.projects:
-            found.append(Q(pk__in=workspaces_around(reach)))
-        return either(found)
+    def permitted(self, user: Person, codename: str) -> Self:
+        """As everywhere; but whoever has a role at a project alone may see its workspace: its name and its state.
+
+        That holds for seeing the workspace and for nothing else that can be seen there, such as its people.
+        """
+        reach = grants_of(user).reach(codename)
+        if codename != VIEW or reach.everywhere or not reach.projects:
+            return super().permitted(user, codename)
+        return self.filter(Q(pk__in=reach.workspaces) | Q(pk__in=workspaces_around(reach)))
+
+    def known_to(self, user: Person) -> Self:
+        """Those of which somebody may see everything, by a role at the workspace itself or everywhere."""
+        reach = grants_of(user).reach(VIEW)
+        return self if reach.everywhere else self.filter(pk__in=reach.workspaces)
 
     def with_project_counts(self, user: Person | None = None) -> WorkspaceQuerySet:
         """Adds `project_count` and `failing_count` (projects whose last sync failed), of what `user` may see."""
@@ -157,3 +166,7 @@ class Workspace(models.Model):
     def rate_multiplier(self) -> int:
         """By how much Base44's base limits are multiplied on this workspace's plan."""
         return self.RATE_MULTIPLIER[self.Plan(self.plan)]
+
+    def is_known_to(self, user: Person) -> bool:
+        """Whether somebody may see everything of it, and not only its name and state; without a query."""
+        return grants_of(user).reach(VIEW).covers(self.pk)

@@ -31,7 +31,16 @@ WITHOUT = (
     "/api/",
     "/static/",
 )
-"""What answers whoever has not shown a second factor yet: the way to one, the way out, and doors for machines."""
+"""What answers whoever has not set up a second factor yet: the way to one, the way out, and doors for machines."""
+
+SET_UP = ("/accounts/2fa/", "/accounts/reauthenticate/")
+TO_SHOW = (
+    "/accounts/2fa/authenticate/",
+    "/accounts/2fa/reauthenticate/",
+    "/accounts/2fa/webauthn/login/",
+    "/accounts/2fa/webauthn/reauthenticate/",
+)
+"""Of `SET_UP` all that answers whoever has a factor and has not shown it: else a password alone would add another."""
 
 KEEP_ONE = "The portal asks for a second factor: add another one before you remove this."
 
@@ -73,8 +82,10 @@ class SecondFactorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if settings.MFA_REQUIRED and not request.path.startswith(WITHOUT) and _owes(request):
-            return _lead(request)
+        if settings.MFA_REQUIRED and not _is_open(request.path) and _owes(request):
+            kinds = set(_factors(request.user).values_list("type", flat=True))
+            if kinds or not request.path.startswith(WITHOUT):
+                return _lead(request, kinds)
         return self.get_response(request)
 
 
@@ -96,6 +107,11 @@ def note_added(request: HttpRequest, user: AbstractBaseUser) -> None:
     request.session[PROVEN] = user.pk
 
 
+def _is_open(path: str) -> bool:
+    """Whether this answers everybody, whatever they have shown."""
+    return path.startswith(TO_SHOW) or (path.startswith(WITHOUT) and not path.startswith(SET_UP))
+
+
 def _owes(request: HttpRequest) -> bool:
     user = request.user
     if not user.is_authenticated or not user.is_staff or request.session.get(PROVEN) == user.pk:
@@ -105,8 +121,7 @@ def _owes(request: HttpRequest) -> bool:
     return not any(record.get("method") == "mfa" for record in get_authentication_records(request, user))
 
 
-def _lead(request: HttpRequest) -> HttpResponse:
-    kinds = set(_factors(request.user).values_list("type", flat=True))
+def _lead(request: HttpRequest, kinds: set[str]) -> HttpResponse:
     if kinds:
         back = request.get_full_path() if request.method == "GET" else reverse("admin:index")
         has_app = Authenticator.Type.TOTP in kinds

@@ -36,7 +36,8 @@ def test_an_archive_of_too_many_projects_is_refused(browser: Client, project: Pr
 
 
 def test_whoever_may_change_projects_may_sync_them_from_the_list_of_connectors(viewer: User, project: Project) -> None:
-    viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_connector", "view_project", "change_project"]))
+    allowed = ["view_connector", "view_project", "change_project"]
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=allowed))
     client = Client()
     client.force_login(viewer)
     act(client, "connector", "sync_now", make_connector(project, "gmail", ["a"]))

@@ -233,3 +233,60 @@ def test_what_stands_in_the_way_of_deleting_a_workspace_is_named_to_those_who_ma
     shown = said(browser_of(teams.idle).get(page("workspace_delete", teams.theirs.pk)))
     assert "projects that you can&#x27;t see" in shown
     assert f"{FOREIGN} bank" not in shown
+
+
+@pytest.fixture
+def secretive(teams: Teams) -> Teams:
+    """Our workspace has an address, an id and an account that only its own people may know."""
+    values = {"base44_id": "ws-quartz", "api_url": "https://quartz.example", "credential_account": "quartz@acme.com"}
+    Workspace.objects.filter(pk=teams.ours.pk).update(credential_state="accepted", **values)
+    return teams
+
+
+@pytest.mark.parametrize("address", ["workspace_changelist", "workspace_change"])
+def test_whoever_works_in_one_project_learns_of_its_workspace_the_name_and_state_alone(
+    secretive: Teams, address: str
+) -> None:
+    keys = [secretive.ours.pk] if address == "workspace_change" else []
+    told = said(browser_of(secretive.single).get(page(address, *keys)))
+    assert "Harbour" in told
+    assert "Accepted" in told
+    assert "quartz" not in told
+    assert "quartz" in said(browser_of(secretive.looker).get(page(address, *keys)))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"q": "ws-quartz"},
+        {"credential_account__startswith": "quartz"},
+        {"api_url__startswith": "https://quartz"},
+        {"plan__exact": "starter"},
+    ],
+)
+def test_no_filter_tells_what_the_list_of_workspaces_does_not(secretive: Teams, query: dict[str, str]) -> None:
+    answer = browser_of(secretive.single).get(page("workspace_changelist"), query)
+    found = list(answer.context["cl"].result_list) if answer.status_code == 200 else []
+    assert found == []
+    answer = browser_of(secretive.looker).get(page("workspace_changelist"), query)
+    assert list(answer.context["cl"].result_list) == [secretive.ours]
+
+
+def test_the_search_finds_a_workspace_by_its_id_only_for_its_people(secretive: Teams) -> None:
+    address = reverse("admin:search")
+    assert "Harbour" not in said(browser_of(secretive.single).get(address, {"s": "ws-quartz"}))
+    assert "Harbour" in said(browser_of(secretive.single).get(address, {"s": "harb"}))
+    assert "Harbour" in said(browser_of(secretive.looker).get(address, {"s": "ws-quartz"}))
+
+
+def test_the_page_to_sign_in_at_base44_is_for_the_workspaces_people(secretive: Teams) -> None:
+    address = page("workspace_device_login", secretive.ours.pk)
+    assert browser_of(secretive.single).get(address).status_code == 403
+    assert browser_of(secretive.looker).get(address).status_code == 200
+
+
+@pytest.mark.parametrize("codename", ["view_membership", "view_event", "view_token", "view_ledgerentry"])
+def test_a_role_at_a_project_lets_see_nothing_else_of_the_workspace(teams: Teams, codename: str) -> None:
+    assert teams.single.has_perm("connectors.view_workspace", teams.ours)
+    assert teams.single.has_perm(f"connectors.{codename}", teams.shop)
+    assert not teams.single.has_perm(f"connectors.{codename}", teams.ours)

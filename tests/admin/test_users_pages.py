@@ -129,6 +129,16 @@ def test_whoever_edits_logins_cannot_take_over_somebody_with_a_role(clerk: Clien
     assert (ann.username, ann.email, ann.check_password("password")) == ("ann", "ann@example.com", True)
 
 
+@pytest.mark.parametrize("written", ["%20{}", "+{}", "0_{}", "_3{}"])
+def test_no_way_to_write_a_key_leads_round_that(written: str, clerk: Client, ann: User, project: Project) -> None:
+    User.objects.filter(pk=ann.pk).update(pk=7)  # one digit, as one way to write it needs
+    ann = User.objects.get(username="ann")
+    make_membership(ann, "owner", project=project)
+    answer = clerk.post(f"/admin/auth/user/{written.format(ann.pk)}/password/", {**NEW_PASSWORD, "set-password": "1"})
+    ann.refresh_from_db()
+    assert (answer.status_code, ann.check_password("password")) == (403, True)
+
+
 def test_whoever_edits_logins_helps_somebody_without_any_role(clerk: Client, ann: User) -> None:
     path = reverse("admin:auth_user_password_change", args=[ann.pk])
     clerk.post(path, {**NEW_PASSWORD, "set-password": "1"})

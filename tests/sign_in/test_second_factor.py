@@ -154,3 +154,34 @@ def test_whoever_has_keys_alone_is_asked_for_one(operator: User, client: Client)
     Authenticator.objects.create(user=operator, type="webauthn", data={"name": "Key", "credential": {}})
     client.force_login(operator)
     assert client.get("/admin/")["Location"] == "/accounts/2fa/webauthn/reauthenticate/?next=%2Fadmin%2F"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/accounts/2fa/totp/activate/",
+        "/accounts/2fa/webauthn/add/",
+        "/accounts/2fa/webauthn/",
+        "/accounts/2fa/recovery-codes/",
+        "/accounts/2fa/recovery-codes/generate/",
+        "/accounts/2fa/",
+    ],
+)
+def test_a_session_without_the_factor_gets_no_other_one_by_the_password(
+    operator: User, client: Client, path: str
+) -> None:
+    log_in(client, operator)
+    Authenticator.objects.create(user=operator, type="webauthn", data={"name": "Key", "credential": {}})
+    client.post("/accounts/reauthenticate/", {"password": "password"})
+    for answer in (client.get(path), client.post(path, {})):
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/accounts/2fa/webauthn/reauthenticate/?next=")
+
+
+def test_a_session_without_the_factor_shows_a_recovery_code_instead(operator: User, client: Client) -> None:
+    log_in(client, operator)
+    TOTP.activate(operator, generate_totp_secret())
+    [code, *_] = RecoveryCodes.activate(operator).get_unused_codes()
+    assert client.get("/accounts/2fa/reauthenticate/").status_code == 200
+    client.post("/accounts/2fa/reauthenticate/", {"code": code})
+    assert client.get("/admin/").status_code == 200

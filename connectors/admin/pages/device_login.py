@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils import timezone
@@ -39,6 +40,8 @@ def urls(model_admin: ModelAdmin[Any]) -> list[URLPattern]:
 def sign_in_page(model_admin: ModelAdmin[Any], request: HttpRequest, object_id: int) -> HttpResponse:
     """Explains the sign-in, and shows the code of one that was begun. POST begins one."""
     workspace = visible(model_admin, request, Workspace.objects.all(), object_id)
+    if not workspace.is_known_to(request.user):
+        raise PermissionDenied
     problem = ""
     if request.method == "POST":
         require(request, CHANGE_WORKSPACE, workspace)

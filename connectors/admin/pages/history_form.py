@@ -73,10 +73,9 @@ def chosen(request: HttpRequest) -> Chosen:
 def choices(request: HttpRequest) -> dict[str, Any]:
     """What the form's selects offer, and since when there is a history."""
     first = ScopePeriod.objects.visible_to(request.user).aggregate(first=Min("since"))["first"]
+    told = Project.objects.visible_to(request.user).permitted(request.user, VIEW_LEDGER).order_by().values("workspace")
     return {
-        "workspaces": list(
-            Workspace.objects.visible_to(request.user).permitted(request.user, VIEW_LEDGER).values_list("pk", "name")
-        ),
+        "workspaces": list(Workspace.objects.filter(pk__in=told).values_list("pk", "name")),
         "types": list(IntegrationType.objects.order_by("display_name").values_list("pk", "display_name")),
         "sides": Side.choices,
         "begins": first,
