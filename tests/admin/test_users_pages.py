@@ -129,9 +129,9 @@ def test_whoever_edits_logins_cannot_take_over_somebody_with_a_role(clerk: Clien
     assert (ann.username, ann.email, ann.check_password("password")) == ("ann", "ann@example.com", True)
 
 
-@pytest.mark.parametrize("written", ["%20{}", "+{}", "0_{}", "_3{}"])
+@pytest.mark.parametrize("written", ["%20{}", "%2B{}", "0_{}", "_2B{}"])
 def test_no_way_to_write_a_key_leads_round_that(written: str, clerk: Client, ann: User, project: Project) -> None:
-    User.objects.filter(pk=ann.pk).update(pk=7)  # one digit, as one way to write it needs
+    User.objects.filter(pk=ann.pk).update(id=7)  # one digit, as one way to write it needs
     ann = User.objects.get(username="ann")
     make_membership(ann, "owner", project=project)
     answer = clerk.post(f"/admin/auth/user/{written.format(ann.pk)}/password/", {**NEW_PASSWORD, "set-password": "1"})
