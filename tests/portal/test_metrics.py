@@ -41,9 +41,9 @@ def test_without_a_token_there_is_no_such_page(client: Client, settings: Any) ->
     assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code in (302, 404)
 
 
-@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x"])
+@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", "Basic {}", "{}", "Bearer {}x"])
 def test_whoever_does_not_know_the_token_learns_nothing(header: str, client: Client) -> None:
-    answer = client.get("/metrics", headers={"Authorization": header})
+    answer = client.get("/metrics", headers={"Authorization": header.format(TOKEN)})
     assert (answer.status_code, answer.content) == (401, b"")
 
 
