@@ -294,7 +294,7 @@ class ProjectForm(NoticesChanges):
         cleaned: dict[str, Any] = super().clean() or {}
         if self.instance.pk and self.person is not None and not self.errors:
             after = copy(self.instance)
-            for name in ("workspace", "environment", "app_id"):
+            for name in ("workspace", "environment", "app_id", "tags"):
                 setattr(after, name, cleaned.get(name, getattr(after, name)))
             try:
                 refuse_escape(self.instance, after, self.person)

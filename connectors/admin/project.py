@@ -28,6 +28,7 @@ from connectors.admin.repository_overview import in_git
 from connectors.admin.token import SECRETS
 from connectors.flows import ledger
 from connectors.flows.access_words import may_see_people
+from connectors.flows.approval_rules import refuse_forgetting
 from connectors.flows.events import changes, record_event
 from connectors.flows.forget import forget_project
 from connectors.flows.plan import stored_plan
@@ -185,6 +186,7 @@ class ProjectAdmin(OverviewMixin, BulkAdmin):
         ]
 
     def delete_model(self, request: HttpRequest, obj: Project) -> None:
+        refuse_forgetting(obj, request.user)
         forget_project(obj, actor_of(request))
 
 

@@ -308,22 +308,6 @@ def test_the_reason_is_on_record(ann: Client, shop: Project) -> None:
     assert (event.reason, event.project, event.actor_label) == ("The shop needs it.", shop, "ann")
 
 
-@pytest.mark.parametrize("change", [{"environment": "development"}, {"app_id": "app-other"}])
-@pytest.mark.parametrize("role", ["editor", "owner"])
-def test_an_editor_takes_no_project_away_from_its_rules(shop: Project, role: str, change: dict[str, str]) -> None:
-    user = make_user("eve", staff=True)
-    make_membership(user, role, workspace=shop.workspace)
-    client = Client()
-    client.force_login(user)
-    form = client.get(url("project_change", shop.pk)).context["adminform"].form
-    values = {name: form[name].value() or "" for name in form.fields}
-    answer = client.post(url("project_change", shop.pk), {**values, **change})
-    shop.refresh_from_db()
-    (name, value) = next(iter(change.items()))
-    assert (getattr(shop, name) == value) is (role == "owner")
-    assert ("Only somebody who may change the approval rules" in answer.content.decode()) is (role == "editor")
-
-
 def test_who_leaves_loses_no_token_without_approval(ann: Client, bob: Client, shop: Project, idp: TokenServer) -> None:
     make_membership(User.objects.get(username="ann"), "owner", workspace=shop.workspace)
     oauth_client = make_oauth_client(settings={"revoke_url": f"{idp.url}/revoke", "issuer": idp.url})
