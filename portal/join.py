@@ -23,6 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
+from connectors.core.addresses import plain
 from connectors.core.errors import Refused
 from connectors.flows.invitations import INVITATION_KEY, accept, account_of, find, join
 from connectors.flows.memberships import Place
@@ -93,7 +94,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def _as_somebody(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponse:
     """With the login that this browser is in with, if the invitation is for its address."""
     if request.method != "POST":
-        return _draw(request, invitation, is_other=user.email.lower() != invitation.email.lower())
+        return _draw(request, invitation, is_other=plain(user.email) != plain(invitation.email))
     try:
         accept(invitation, user)
     except Refused as error:

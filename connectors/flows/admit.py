@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 
 from connectors.core.actor import Actor, Door
+from connectors.core.addresses import plain
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
-from connectors.flows.user_names import free_username
+from connectors.flows.user_names import free_username, users_with
 from connectors.flows.users import note_user_added
 from connectors.models import Invitation, SignInProvider
 
@@ -33,7 +34,7 @@ class Identity:
     @property
     def domain(self) -> str:
         """The part behind the @, in lower case."""
-        return self.email.rpartition("@")[2].lower()
+        return plain(self.email).rpartition("@")[2]
 
 
 def person_of(identity: Identity, linked: User | None, invitation: Invitation | None, now: dt.datetime) -> User:
@@ -60,7 +61,7 @@ def person_of(identity: Identity, linked: User | None, invitation: Invitation | 
 
 def is_for(invitation: Invitation, identity: Identity) -> bool:
     """Whether the invited address is the one that the provider vouches for."""
-    return invitation.email.lower() == identity.email.lower()
+    return plain(invitation.email) == plain(identity.email)
 
 
 def _refuse_foreign(identity: Identity) -> None:
@@ -83,7 +84,7 @@ def _admits_strangers(provider: SignInProvider) -> bool:
 
 def _with_address(identity: Identity) -> User | None:
     """The one user with this address. Nobody can change their own address: administrators and invitations set it."""
-    found = list(User.objects.filter(email__iexact=identity.email)[:2])
+    found = users_with(identity.email)
     if len(found) > 1:
         raise Refused(f"Several logins here have the address {identity.email}: an administrator has to sort that out.")
     return found[0] if found else None
@@ -93,7 +94,7 @@ def _joined(identity: Identity) -> User:
     """A login without password and without any role."""
     user = User(
         username=free_username(identity.email),
-        email=identity.email.lower(),
+        email=plain(identity.email),
         first_name=identity.first_name[:150],
         last_name=identity.last_name[:150],
         is_staff=True,

@@ -16,11 +16,12 @@ from django.utils import timezone
 from pydantic import SecretStr
 
 from connectors.core.actor import Actor, Door
+from connectors.core.addresses import plain
 from connectors.core.crypto import fingerprint
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
 from connectors.flows.memberships import Place, grant, refuse_giving
-from connectors.flows.user_names import free_username
+from connectors.flows.user_names import free_username, users_with
 from connectors.flows.users import note_user_added, note_user_changed, state_of
 from connectors.models import Invitation, Membership, Project, Workspace
 from connectors.models.membership import RoleChoices
@@ -67,7 +68,7 @@ def invite(
 
     The link goes out by e-mail, and None comes back. Where no e-mail is set up it comes back, to be shown once.
     """
-    email = email.strip().lower()
+    email = plain(email)
     refuse_invitation(inviter, email, role, workspace, project)
     invitation, token = _make(actor, inviter, email, role, Place(workspace, project))
     link = SecretStr(link_of(token.get_secret_value()))
@@ -90,7 +91,8 @@ def find(token: str) -> Invitation | None:
 
 def account_of(invitation: Invitation) -> User | None:
     """The account with the invited address, if there is one."""
-    return User.objects.filter(email__iexact=invitation.email).order_by("-is_active", "pk").first()
+    found = sorted(users_with(invitation.email), key=lambda user: (not user.is_active, user.pk))
+    return found[0] if found else None
 
 
 @transaction.atomic
@@ -99,7 +101,7 @@ def accept(invitation: Invitation, user: User) -> None:
 
     `user` is logged in, or known by a provider that vouches for the address. Raises Refused.
     """
-    if user.email.strip().lower() != invitation.email.lower():
+    if plain(user.email) != plain(invitation.email):
         raise Refused(f"This invitation is for {invitation.email}. Log in with the account that has this address.")
     if not user.is_active:
         raise Refused("Your account is switched off. Ask an administrator.")

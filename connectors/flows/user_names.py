@@ -1,10 +1,12 @@
-"""Names to log in with, for people whose accounts nobody makes by hand."""
+"""Names to log in with: free ones for people whose accounts nobody makes by hand, and whose an address is."""
 
 from __future__ import annotations
 
 import re
 
 from django.contrib.auth.models import User
+
+from connectors.core.addresses import plain
 
 
 def free_username(email: str) -> str:
@@ -16,3 +18,9 @@ def free_username(email: str) -> str:
     if base not in taken:
         return base
     return next(name for number in range(2, len(taken) + 3) if (name := f"{base}{number}") not in taken)
+
+
+def users_with(address: str) -> list[User]:
+    """Everybody who has this e-mail address, in whatever capitals."""
+    # The database knows of capitals more than `plain` allows, and never less.
+    return [user for user in User.objects.filter(email__iexact=address.strip()) if plain(user.email) == plain(address)]

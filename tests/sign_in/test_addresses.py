@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialLogin
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from connectors.core.errors import Refused
@@ -55,3 +56,21 @@ def test_at_google_the_account_has_to_belong_to_the_domain(owner: str, is_let_in
     else:
         with pytest.raises(Refused, match=r"does not belong to acme\.example"):
             person_of(identity, user, None, timezone.now())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["m\u0131ke@acme.example", "mi\u212ae@acme.example", "mi\u017fe@acme.example"])
+def test_an_address_that_only_looks_alike_is_nobody_elses(address: str) -> None:
+    for name in ("mike", "mise"):  # PostgreSQL takes a dotless i for an i, and a long s for an s
+        make_user(name, staff=True)
+        User.objects.filter(username=name).update(email=f"{name}@acme.example")
+    with pytest.raises(Refused, match="has a login here"):
+        person_of(Identity(provider("openid_connect"), address, True), None, None, timezone.now())
+
+
+@pytest.mark.django_db
+def test_capitals_make_no_other_address() -> None:
+    user = make_user("mike", staff=True)
+    User.objects.filter(pk=user.pk).update(email="Mike@Acme.example")
+    identity = Identity(provider("openid_connect"), "mikE@acme.example", True)
+    assert person_of(identity, None, None, timezone.now()) == user
