@@ -197,6 +197,19 @@ def test_whoever_may_only_look_exports_imports_and_reads_nothing(ada: User, ours
     assert not RepositoryRun.objects.exists()
 
 
+@pytest.mark.parametrize("where", ["export", "import"])
+def test_managing_a_repository_is_no_leave_for_the_projects_of_others_in_it(
+    ada: User, theirs: Project, where: str
+) -> None:
+    base = make_workspace("Base")
+    repository = make_repository("Base", workspace=base)
+    make_placement(theirs, repository, "apps/zebra", read_at=timezone.now(), incoming=1)
+    make_membership(ada, "owner", workspace=base)
+    make_membership(ada, "viewer", workspace=theirs.workspace)
+    assert post(ada, where, repository.pk) == 403
+    assert not RepositoryRun.objects.exists()
+
+
 def test_an_editor_of_a_part_has_the_repository_read(ada: User, ours: Project, shared: Repository) -> None:
     make_membership(ada, "editor", project=ours)
     assert post(ada, "read", shared.pk) == 302

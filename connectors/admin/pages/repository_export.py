@@ -25,7 +25,7 @@ from connectors.flows.repository_words import request_words
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Placement, Project, PullRequest, Repository
 from connectors.models.repository import PlacementQuerySet
-from connectors.models.visibility import may
+from connectors.models.visibility import may_everywhere
 from connectors.tasks import start_repository_export
 
 CHANGED_SINCE = (
@@ -120,7 +120,8 @@ def _projects(request: HttpRequest, repository: Repository) -> list[int] | None:
 
 
 def _may_export(request: HttpRequest, repository: Repository) -> bool:
-    return may(request.user, CHANGE_REPOSITORY, repository) or _mine(request, repository).exists()
+    """Where one may export one of its projects; managing the repository is no leave to hand out what others declare."""
+    return may_everywhere(request.user, CHANGE_REPOSITORY) or _mine(request, repository).exists()
 
 
 def _mine(request: HttpRequest, repository: Repository) -> PlacementQuerySet:

@@ -32,7 +32,7 @@ from connectors.flows.repository_files import ProblemKind, problems_of
 from connectors.flows.repository_import import Waiting, import_from_repository, plan_repository_import, waiting
 from connectors.flows.scope_facts import ScopeFacts
 from connectors.models import Placement, Repository, SyncRun
-from connectors.models.visibility import may
+from connectors.models.visibility import may_everywhere
 from connectors.tasks import start_repository_read
 
 MAX_PROJECTS = 50
@@ -135,7 +135,8 @@ def _may_read(request: HttpRequest, repository: Repository) -> bool:
 
 
 def _may_import(request: HttpRequest, repository: Repository) -> bool:
-    return may(request.user, CHANGE_PROJECT, repository) or _mine(request, repository).exists()
+    """Where one may import into one of its projects; managing the repository is no leave to change what is in it."""
+    return may_everywhere(request.user, CHANGE_PROJECT) or _mine(request, repository).exists()
 
 
 def _mine(request: HttpRequest, repository: Repository) -> QuerySet[Placement]:
