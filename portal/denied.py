@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from django.apps import apps
-from django.core.cache import cache
-from django.db import DatabaseError
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import ValidationError
+from django.db import DatabaseError, models
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
@@ -17,6 +17,7 @@ from django.views.csrf import csrf_failure
 from connectors.core.actor import Actor, Door
 from connectors.core.trace import current_trace
 from connectors.flows.events import record_event
+from portal.counters import count
 from portal.redaction import redacted
 
 log = logging.getLogger(__name__)
@@ -68,13 +69,18 @@ def _exists(request: HttpRequest) -> bool:
         return False
     key = match.kwargs.get("object_id", match.kwargs.get("pk"))
     parts = match.url_name.split("_")
-    if key is None or len(parts) < 3 or not str(key).isdecimal() or len(str(key)) > 18:
+    if key is None or len(parts) < 3:
         return False
     try:
         model = apps.get_model(parts[0], parts[1])
-    except LookupError:
+        return bool(model._base_manager.filter(pk=_key_of(model, str(key))).exists())
+    except (LookupError, ValidationError, ValueError):
         return False
-    return bool(model._base_manager.filter(pk=int(key)).exists())
+
+
+def _key_of(model: type[models.Model], text: str) -> object:
+    """The key as the admin reads it: what only it understood would be tried behind the record's back."""
+    return model._meta.pk.to_python(unquote(text))
 
 
 def _write_down(request: HttpRequest, why: str) -> None:
@@ -91,13 +97,4 @@ def _write_down(request: HttpRequest, why: str) -> None:
 
 def _counts(who: str) -> bool:
     """Whether this attempt still goes on record; of a flood only the beginning of each minute does."""
-    minute = int(time.time() // 60)
-    keys = [f"denied:{minute}:{who}", f"denied:{minute}:{current_trace().address}"]
-    for key in keys:
-        cache.add(key, 0, 120)
-        try:
-            if cache.incr(key) > PER_MINUTE:
-                return False
-        except ValueError:  # it ran out between the two
-            continue
-    return True
+    return all(count(f"denied:{key}", 60).number <= PER_MINUTE for key in (who, current_trace().address))

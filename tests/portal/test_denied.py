@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
@@ -16,7 +19,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _nothing_counted() -> None:
+def _nothing_counted(settings: Any, tmp_path: Path) -> None:
+    settings.PORTAL_DATA_DIR = tmp_path
     cache.clear()
 
 
@@ -51,6 +55,26 @@ def test_a_foreign_row_is_on_record_and_looks_as_if_it_did_not_exist(
     assert event.after == {"tried": f"GET /admin/connectors/project/{project.pk}/{name}/", "why": "not theirs to see"}
     absent = client.get(reverse(f"admin:connectors_project_{name}", args=[project.pk + 1000]))
     assert (foreign.status_code, foreign.content) == (absent.status_code, absent.content)
+    assert len(denied()) == 1
+
+
+@pytest.mark.parametrize("written", ["%20{}", "%2B{}", "0_{}"])
+def test_another_way_to_write_a_key_goes_on_record_too(
+    written: str, client: Client, outsider: User, project: Project
+) -> None:
+    make_membership(outsider, "owner", project=make_project())
+    client.get(f"/admin/connectors/project/{written.format(project.pk)}/change/")
+    assert [event.after["why"] for event in denied()] == ["not theirs to see"]
+
+
+def test_without_redis_a_refusal_stays_a_refusal_and_goes_on_record(
+    client: Client, outsider: User, project: Project, settings: Any
+) -> None:
+    make_membership(outsider, "owner", project=make_project())
+    nobody = "redis://127.0.0.1:1/0"
+    settings.REDIS_URL = nobody
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": nobody}}
+    assert client.get(reverse("admin:connectors_project_change", args=[project.pk])).status_code == 302
     assert len(denied()) == 1
 
 
