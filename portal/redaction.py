@@ -34,7 +34,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)(?!git@)[^\s/?#@'\"<>]{1,1000}@"), rf"\1{HIDDEN}@"),
     (re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}(?:\.[\w-]*)?"), HIDDEN),
     (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|b44[a-z]{1,2}_|sk_live_|ya29\.)[\w.-]{10,}"), HIDDEN),
-    (re.compile(r"/(consent|join|reset/key)/[\w-]{20,}"), rf"/\1/{HIDDEN}"),
+    # Also as the part `next=` of another address, where each / is a %2F.
+    (re.compile(r"(?i)(/|%2F)(consent|join|reset(?:/|%2F)key)(/|%2F)[\w-]{20,}"), rf"\1\2\3{HIDDEN}"),
 )
 
 

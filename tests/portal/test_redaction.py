@@ -56,6 +56,8 @@ PLACES = [
     '{{"client_secret": "{}", "client_id": "id"}}',
     "/accounts/password/reset/key/1-{}/",
     "GET /join/{}/ HTTP/1.1",
+    "GET /accounts/2fa/reauthenticate/?next=%2Fjoin%2F{}%2F HTTP/1.1",
+    "GET /accounts/login/?next=%2Faccounts%2Fpassword%2Freset%2Fkey%2F1-{}%2F HTTP/1.1",
 ]
 """Where secrets stand in what servers and libraries log; {} is the secret."""
 
