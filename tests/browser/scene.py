@@ -46,6 +46,7 @@ from connectors.models import (
     SyncStep,
     Token,
     TokenRefresh,
+    TrailStream,
     Workspace,
 )
 from tests import factories
@@ -438,6 +439,8 @@ def _review(ada: Actor, now: dt.datetime) -> ReviewCampaign:
 
 
 def _events(actor: Actor) -> None:
+    failing = {"last_error": "The receiver does not answer.", "failures": 3, "failing_since": timezone.now()}
+    TrailStream.objects.create(name="SIEM", host="logs.example.com", next_attempt_at=timezone.now(), **failing)
     for project in Project.objects.order_by("pk")[:4]:
         record_event(actor, "project.imported", project, after={"changed": ["gmail"]})
     for connector in Connector.objects.select_related("project").order_by("pk")[:4]:
