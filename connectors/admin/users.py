@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -135,18 +135,22 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         delete_user(actor_of(request), obj)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
-        """Django's page. A password that somebody else has set ends the person's sessions, on record."""
+        """Django's page. A password that somebody else has set ends the person's sessions, on record.
+
+        One's own is changed where the old one is asked for, and where the session stays one that can be ended.
+        """
         # Looked up as Django's page does: any other way would know fewer ways to write a key.
         before = self.get_object(request, unquote(id))
         if before is not None and not may_become(cast("User", request.user), before):
             raise PermissionDenied
+        if before is not None and before.pk == request.user.pk:
+            return HttpResponseRedirect(reverse("account_change_password"))
         answer: HttpResponse = super().user_change_password(request, id, form_url)
         user = User.objects.filter(pk=before.pk).first() if before is not None else None
         if before is not None and user is not None and user.password != before.password:
             actor = actor_of(request)
             password_changed(user, actor)
-            own = request.session.session_key if user.pk == request.user.pk else ""
-            end_sessions(user, actor, but=own or "")
+            end_sessions(user, actor)
         return answer
 
 

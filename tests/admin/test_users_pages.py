@@ -78,6 +78,14 @@ def test_a_password_that_somebody_else_set_is_on_record_and_ends_sessions(browse
     assert anns.get("/admin/").status_code == 302
 
 
+def test_ones_own_password_is_changed_where_the_old_one_is_asked_for(browser: Client, operator: User) -> None:
+    path = reverse("admin:auth_user_password_change", args=[operator.pk])
+    answer = browser.post(path, {**NEW_PASSWORD, "set-password": "1"})
+    assert (answer.status_code, answer["Location"]) == (302, reverse("account_change_password"))
+    operator.refresh_from_db()
+    assert operator.check_password("password")
+
+
 def test_groups_are_on_record(browser: Client) -> None:
     browser.post(reverse("admin:auth_group_add"), {"name": "Team"})
     group = Group.objects.get()
