@@ -52,19 +52,22 @@ class StreamError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events that go out together; `checkpoint` is there when they are the last of their segment."""
+    """Events that go out together; `checkpoint` is there when they are the last of their segment.
+
+    `end` is how far in the segment they reach. Somebody may have taken events out of the database: who receives the
+    stream sees from the next checkpoint that they lack some, and what follows must not wait for them.
+    """
 
     segment: int
     position: int
     events: Sequence[dict[str, Any]]
     checkpoint: dict[str, Any] | None
+    end: int = 0
 
     @property
     def next(self) -> tuple[int, int]:
         """Where the stream is once this was taken."""
-        return (
-            (self.segment + 1, 0) if self.checkpoint is not None else (self.segment, self.position + len(self.events))
-        )
+        return (self.segment + 1, 0) if self.checkpoint is not None else (self.segment, self.end)
 
 
 def send_due(now: dt.datetime) -> int:
@@ -80,8 +83,9 @@ def next_batch(segment: int, position: int, now: dt.datetime) -> Batch | None:
     start = position if row.number == segment else 0
     ids = list(islice(ids_of(row.ids), start, start + BATCH))
     events = [document_of(event) for event in Event.objects.filter(pk__in=ids).order_by("pk").values(*COLUMNS)]
-    is_last = start + len(ids) >= row.event_count
-    return Batch(row.number, start, events, checkpoint_of(row, now).document if is_last else None)
+    end = start + len(ids)
+    checkpoint = checkpoint_of(row, now).document if end >= row.event_count else None
+    return Batch(row.number, start, events, checkpoint, end)
 
 
 def transmit(stream: TrailStream, batch: Batch, now: dt.datetime) -> None:

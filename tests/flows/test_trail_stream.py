@@ -16,9 +16,11 @@ from pydantic import SecretStr
 
 from connectors.core.net import AddressRefusedError, Allowed, NoAnswerError
 from connectors.core.trail import checkpoint, syslog
+from connectors.flows.events import Change, record_events
 from connectors.flows.incidents import watch
 from connectors.flows.trail_archive import archive
-from connectors.flows.trail_stream import GIVE_UP, next_batch, send_due
+from connectors.flows.trail_seal import seal
+from connectors.flows.trail_stream import BATCH, GIVE_UP, next_batch, send_due
 from connectors.flows.trail_streams import save_stream, try_stream
 from connectors.models import Event, Incident, Project, TrailSegment, TrailStream
 from connectors.models.trail_keys import trail_keys
@@ -110,6 +112,20 @@ def test_a_long_segment_goes_in_portions(ids: list[int]) -> None:
     assert rest is not None
     assert [event["id"] for event in rest.events] == ids[3:7]
     assert first.next == rest.next == (2, 0)
+
+
+@pytest.mark.parametrize("gone", [1, BATCH])
+def test_a_stream_goes_on_behind_events_that_somebody_took_out(project: Project, gone: int) -> None:
+    record_events(SHELL, "project.changed", [Change(project) for _ in range(BATCH + 5)])
+    seal(NOW)
+    ids = list(Event.objects.order_by("pk").values_list("pk", flat=True))
+    Event.objects.filter(pk__in=ids[:gone]).delete()
+    first = next_batch(1, 0, NOW)
+    assert first is not None
+    assert [event["id"] for event in first.events] == ids[gone:BATCH]
+    rest = next_batch(*first.next, NOW)
+    assert rest is not None
+    assert [event["id"] for event in rest.events] == ids[BATCH:]
 
 
 def test_a_stream_that_fails_for_days_is_switched_off_and_told_of(ids: list[int], receiver: WebhookReceiver) -> None:
