@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Count, Q, QuerySet
 
 from connectors.flows.scope_facts import ScopeFacts
@@ -25,7 +25,10 @@ from connectors.models import (
     Token,
     Workspace,
 )
+from connectors.models.membership import colleagues_of
+from connectors.models.visibility import may, may_everywhere
 
+VIEW_LEDGER, VIEW_USERS = "connectors.view_ledgerentry", "auth.view_user"
 Viewer = AbstractBaseUser | AnonymousUser
 Way = ConsentLink.Kind
 
@@ -137,9 +140,30 @@ def people(viewer: Viewer, text: str = "", limit: int = SUGGESTED) -> list[tuple
         for row in counted:
             found[row[name]] += row["count"]
     if text:
-        users = get_user_model()._default_manager.filter(_named(text)).order_by("username")[:limit]
+        users = known_users(viewer).filter(_named(text)).order_by("username")[:limit]
         found.update({user.get_username(): 0 for user in users})
     return sorted(found.items(), key=lambda item: (-item[1], item[0].lower()))[:limit]
+
+
+def known_users(viewer: Viewer) -> QuerySet[User]:
+    """Whose logins the viewer may know of: whoever sees the whole ledger, or the accounts themselves, of all."""
+    if may_everywhere(viewer, VIEW_LEDGER) or may(viewer, VIEW_USERS):
+        return User.objects.all()
+    return User.objects.filter(pk__in=colleagues_of(viewer).order_by().values("pk"))
+
+
+def holdings_called(viewer: Viewer, name: str, now: dt.datetime) -> Holdings:
+    """What hangs on the person of this name. Of somebody of another team on whom nothing hangs that the viewer may
+    see, it says what it says of a name that is nobody's.
+    """
+    found = holdings_of(viewer, person_called(name), now)
+    if found.is_nothing and not known_users(viewer).filter(pk=found.person.user_id).exists():
+        return replace(found, person=_a_name(name))
+    return found
+
+
+def _a_name(name: str) -> Person:
+    return Person(name, None, "", is_active=False, accounts=frozenset({name.lower()}))
 
 
 def person_called(name: str) -> Person:
@@ -147,7 +171,7 @@ def person_called(name: str) -> Person:
     users = get_user_model()._default_manager.filter(Q(username=name) | Q(email__iexact=name)).order_by("pk")
     user = next(iter(sorted(users, key=lambda one: one.get_username() != name)), None)
     if user is None:
-        return Person(name, None, "", is_active=False, accounts=frozenset({name.lower()}))
+        return _a_name(name)
     email: str = getattr(user, "email", "")
     accounts = {name.lower(), user.get_username().lower(), email.lower()} - {""}
     full = str(getattr(user, "get_full_name", str)())

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from connectors.models import CatalogueScope, Connector, Project, SavedView
+from connectors.models import CatalogueScope, Connector, Membership, Project, SavedView
 from tests.factories import make_membership, make_project, make_token, make_type, make_user, make_workspace
 from tests.flows.reviewing import SEND, in_ledger
 
@@ -125,6 +125,33 @@ def test_the_page_of_somebody_who_leaves_offers_only_what_one_may_do_there(
 
 def shown(user: User) -> list[str]:
     return [view.title for view in get(user, "ledgerentry_changelist").context["views"]]
+
+
+def named_person() -> User:
+    user = make_user("quagga", staff=True)
+    user.first_name, user.email = "Zebedee", "quagga@acme.com"
+    user.save()
+    return user
+
+
+@pytest.mark.parametrize("asked", [{"q": "quagga"}, {"name": "quagga"}, {"name": "quagga@acme.com"}])
+def test_somebody_of_another_team_is_a_name_like_any_other(
+    auditor: User, theirs: Project, asked: dict[str, str]
+) -> None:
+    stranger = named_person()
+    make_membership(stranger, "owner", workspace=theirs.workspace)
+    Membership.objects.filter(user=auditor, project=theirs).delete()
+    told = get(auditor, "ledgerentry_person", **asked).content.decode()
+    assert "Zebedee" not in told
+    assert "have a login here" not in told
+    assert "name=quagga" not in told if "q" in asked else "They have no login here" in told
+
+
+def test_a_colleague_is_known_by_name_and_address(auditor: User, ours: Project) -> None:
+    colleague = named_person()
+    make_membership(colleague, "owner", workspace=ours.workspace)
+    assert "Zebedee" in get(auditor, "ledgerentry_person", name="quagga@acme.com").content.decode()
+    assert ("quagga", 0) in get(auditor, "ledgerentry_person", q="zebed").context["found"]
 
 
 @pytest.mark.parametrize("query", ["project__id__exact={pk}", "account=zebra@acme.com", "person=zoe", "q=zebra"])
