@@ -1,4 +1,4 @@
-"""When two e-mail addresses are the same one: who has which login hangs on it."""
+"""When two e-mail addresses are the same one, or reach the same person: who has which login hangs on it."""
 
 from __future__ import annotations
 
@@ -10,3 +10,9 @@ def plain(address: str) -> str:
     come in as somebody else.
     """
     return address.strip().encode().lower().decode()
+
+
+def mailbox(address: str) -> str:
+    """Where most mail servers put what is sent there: `ann+more@example.com` is Ann's as `ann@example.com` is."""
+    local, at, domain = plain(address).rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"

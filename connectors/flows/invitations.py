@@ -16,7 +16,7 @@ from django.utils import timezone
 from pydantic import SecretStr
 
 from connectors.core.actor import Actor, Door
-from connectors.core.addresses import plain
+from connectors.core.addresses import mailbox, plain
 from connectors.core.crypto import fingerprint
 from connectors.core.errors import Refused
 from connectors.flows.events import record_event
@@ -47,6 +47,9 @@ def refuse_invitation(
     refuse_giving(inviter, Place(workspace, project))
     if role not in RoleChoices.values:
         raise Refused("There is no such role.")
+    if mailbox(email) == mailbox(inviter.email):
+        # With a second login they could approve what they ask for with the first.
+        raise Refused("This address is your own: nobody invites themself.")
     domains = [domain.lower() for domain in settings.INVITATION_DOMAINS]
     if domains and email.rpartition("@")[2].lower() not in domains:
         raise Refused(f"Only addresses of {' or '.join(domains)} can be invited.")

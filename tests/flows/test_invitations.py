@@ -92,6 +92,15 @@ def test_only_addresses_of_the_teams_domains_are_invited(operator: User, project
     assert ask(operator, project, "ann@ACME.com")[0].email == "ann@acme.com"
 
 
+@pytest.mark.parametrize("address", ["owner@example.com", "Owner+2@Example.com"])
+def test_nobody_invites_themself_to_have_a_second_login(
+    address: str, owner: User, project: Project, mailing: None
+) -> None:
+    owner.email = "owner@example.com"
+    with pytest.raises(Refused, match="your own"):
+        ask(owner, project, address)
+
+
 def test_inviting_again_replaces_the_open_invitation_to_the_same_place(operator: User, project: Project) -> None:
     _, first = ask(operator, project)
     _, elsewhere = ask(operator, None)
