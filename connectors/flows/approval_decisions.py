@@ -6,6 +6,7 @@ import datetime as dt
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from connectors.core.actor import Actor, Door
@@ -14,13 +15,15 @@ from connectors.flows.approvals import DECIDE, USABLE_FOR
 from connectors.flows.events import record_event
 from connectors.flows.export_choices import Choices
 from connectors.flows.repository_runs import ask_export
-from connectors.models import Approval, Repository
+from connectors.models import Approval, Event, Repository
 from connectors.models.visibility import may
 
 State = Approval.State
 
 OVER = "This is over already: somebody else has decided on it, it was withdrawn, or its time is up."
 CHANGE_DEMAND = "connectors.change_approvaldemand"
+AUTHORS = ("connector.declared", "connector.changed", "connector.undeclared", "project.changed")
+"""Events of whoever decides what a project declares and where it is written."""
 
 
 def why_not_decide(row: Approval, user: User, now: dt.datetime) -> str:
@@ -30,9 +33,23 @@ def why_not_decide(row: Approval, user: User, now: dt.datetime) -> str:
         return f"Nothing is to be decided here any more: {state.label.lower()}."
     if row.asked_by_id == user.pk:
         return "You asked for this yourself. Somebody else has to decide on it."
+    if row.asked_by_id is None and _is_author(row, user):
+        return "Nobody in person asked for this, and it holds what you changed yourself. Somebody else has to decide."
     if not may(user, DECIDE, row.project):
         return "Deciding needs the permission to approve what others want to do in this project."
     return ""
+
+
+def _is_author(row: Approval, user: User) -> bool:
+    """Whether this person has changed what the project declares since somebody last approved such a thing there.
+
+    What the portal or the shell asks for has no asker in person: without this, one who lets a schedule ask for what
+    they declared themself could agree to it as well.
+    """
+    done = Approval.objects.filter(project=row.project_id, subject=row.subject, state=State.USED)
+    last = done.aggregate(at=Max("used_at"))["at"]
+    theirs = Event.objects.filter(project=row.project_id, user=user.pk, verb__in=AUTHORS).order_by()
+    return (theirs.filter(at__gt=last) if last is not None else theirs).exists()
 
 
 @transaction.atomic

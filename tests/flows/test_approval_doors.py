@@ -274,6 +274,16 @@ def test_what_was_approved_is_exported_by_itself(placed: Placement, repo: RepoMa
     assert Approval.objects.get().state == State.USED
 
 
+def test_who_declared_what_a_schedule_exports_does_not_approve_it(placed: Placement, ann: User, bob: User) -> None:
+    declare(placed.project, "slack", ["chat:write", "channels:read"], {}, actor(ann))
+    exported(placed)
+    asked = Approval.objects.get(state=State.OPEN)
+    assert asked.asked_by is None
+    with pytest.raises(Refused, match="what you changed yourself"):
+        approve(asked, ann)
+    assert approve(asked, bob).state == State.APPROVED
+
+
 def test_content_that_changed_after_the_approval_is_asked_for_anew(placed: Placement, bob: User) -> None:
     exported(placed)
     approve(Approval.objects.get(), bob)
