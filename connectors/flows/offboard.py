@@ -157,7 +157,8 @@ def holdings_called(viewer: Viewer, name: str, now: dt.datetime) -> Holdings:
     see, it says what it says of a name that is nobody's.
     """
     found = holdings_of(viewer, person_called(name), now)
-    if found.is_nothing and not known_users(viewer).filter(pk=found.person.user_id).exists():
+    key = found.person.user_id
+    if found.is_nothing and key is not None and not known_users(viewer).filter(pk=key).exists():
         return replace(found, person=_a_name(name))
     return found
 
