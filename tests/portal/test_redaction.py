@@ -12,10 +12,12 @@ from django.test import RequestFactory, override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.flows.invitations import INVITATION_KEY
 from portal.access_log import AccessLogger
 from portal.error_report import Report
 from portal.log_format import JsonFormatter
 from portal.redaction import RedactingFilter, redacted
+from portal.sign_in.adapter import _invitation
 
 VALUES = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~%", min_size=20, max_size=60)
 MARK = secrets.token_urlsafe(24)
@@ -175,3 +177,17 @@ def test_an_error_report_holds_nothing_of_the_address(form: str, *, debug: bool)
             text = report.get_traceback_html() if form == "html" else report.get_traceback_text()
     assert held_in_a_variable not in text
     assert "something broke" in text
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_error_report_holds_no_invitation_of_the_session(*, debug: bool) -> None:
+    request = RequestFactory().get("/join/")
+    request.session = {INVITATION_KEY: MARK}  # type: ignore[assignment]
+    try:
+        _invitation(request)  # a test that has no database
+    except RuntimeError:
+        with override_settings(DEBUG=debug):
+            report = Report(request, *sys.exc_info())
+            text = report.get_traceback_html() + report.get_traceback_text()
+    assert MARK not in text
+    assert "_invitation" in text
