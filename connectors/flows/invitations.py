@@ -22,7 +22,7 @@ from connectors.core.errors import Refused
 from connectors.flows.events import record_event
 from connectors.flows.memberships import Place, grant, refuse_giving
 from connectors.flows.user_names import free_username, users_with
-from connectors.flows.users import note_user_added, note_user_changed, state_of
+from connectors.flows.users import holds_anything, note_user_added, note_user_changed, state_of
 from connectors.models import Invitation, Membership, Project, Workspace
 from connectors.models.membership import RoleChoices
 
@@ -113,7 +113,7 @@ def accept(invitation: Invitation, user: User) -> None:
     if not claimed:
         raise Refused(OVER)
     actor = Actor(user.get_username(), Door.ADMIN, user.pk)
-    _make_staff(actor, user)
+    _make_staff(actor, invitation, user)
     _give(actor, invitation, user)
     invitation.accepted_at, invitation.accepted_by = now, user
     record_event(actor, "invitation.accepted", invitation, after=_told(invitation))
@@ -169,9 +169,13 @@ def _make(actor: Actor, inviter: User, email: str, role: str, place: Place) -> t
     return invitation, token
 
 
-def _make_staff(actor: Actor, user: User) -> None:
+def _make_staff(actor: Actor, invitation: Invitation, user: User) -> None:
     if user.is_staff:
         return
+    inviter = invitation.invited_by
+    if holds_anything(user) and not (inviter is not None and inviter.is_active and inviter.is_superuser):
+        # All that rests would wake with it, wherever it is.
+        raise Refused("Your account is no longer one of the staff's. Ask an administrator.")
     before = state_of(user)
     user.is_staff = True
     user.save(update_fields=["is_staff"])

@@ -34,11 +34,14 @@ def may_become(editor: User, user: User) -> bool:
     Whoever sets them can log in as that person. So of people with any role or permission only superusers and they
     themselves may.
     """
-    if editor.is_superuser or editor.pk == user.pk:
-        return True
+    return editor.is_superuser or editor.pk == user.pk or not holds_anything(user)
+
+
+def holds_anything(user: User) -> bool:
+    """Whether the person has any role or permission, also one that rests while they are no member of staff."""
     theirs = Permission.objects.filter(Q(user=user) | Q(group__user=user))
     roles = Membership.objects.filter(Q(user=user) | Q(group__user=user))
-    return not (user.is_superuser or roles.exists() or theirs.exists())
+    return user.is_superuser or roles.exists() or theirs.exists()
 
 
 def note_user_added(actor: Actor, user: User, *, note: str = "") -> None:

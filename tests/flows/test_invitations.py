@@ -196,6 +196,25 @@ def test_nobody_takes_the_account_of_somebody_else_by_a_link(operator: User, pro
     assert victim.check_password("password")
 
 
+def test_no_owner_wakes_what_rests_since_somebody_left_the_staff(
+    owner: User, operator: User, project: Project, stranger: User, mailing: None
+) -> None:
+    make_membership(stranger, "owner")
+    ask(owner, project, stranger.email)
+    invitation = find(mailed())
+    assert invitation is not None
+    with pytest.raises(Refused, match="no longer"):
+        accept(invitation, stranger)
+    stranger.refresh_from_db()
+    assert not stranger.is_staff
+    ask(operator, project, stranger.email)
+    again = find(mailed())
+    assert again is not None
+    accept(again, stranger)
+    stranger.refresh_from_db()
+    assert stranger.is_staff
+
+
 def test_an_invitation_is_for_its_address_alone(operator: User, project: Project, stranger: User) -> None:
     invitation, _ = ask(operator, project)
     with pytest.raises(Refused, match="for ann@example"):
