@@ -32,8 +32,8 @@ _ONLY_ONCE = (
 
 SAID = "The audit trail is append-only"
 
-_POSTGRES_FUNCTIONS = f"""
-CREATE OR REPLACE FUNCTION connectors_trail_event_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+_POSTGRES_FUNCTIONS = {
+    "connectors_trail_event_guard": f"""
 BEGIN
     IF TG_OP = 'DELETE' AND EXISTS (
         SELECT 1 FROM {SEGMENTS} s
@@ -45,31 +45,38 @@ BEGIN
         RETURN OLD;
     END IF;
     RAISE EXCEPTION '{SAID}: % of {EVENTS} is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-CREATE OR REPLACE FUNCTION connectors_trail_segment_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+END """,
+    "connectors_trail_segment_guard": f"""
 BEGIN
     IF TG_OP = 'UPDATE' AND OLD.archived_at IS NULL AND NEW.archived_at IS NOT NULL AND {
-    " AND ".join(f"OLD.{name} IS NOT DISTINCT FROM NEW.{name}" for name in _ONLY_ONCE)
-} THEN
+        " AND ".join(f"OLD.{name} IS NOT DISTINCT FROM NEW.{name}" for name in _ONLY_ONCE)
+    } THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION '{SAID}: % of {SEGMENTS} is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-CREATE OR REPLACE FUNCTION connectors_trail_truncate_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+END """,
+    "connectors_trail_truncate_guard": f"""
 BEGIN
     RAISE EXCEPTION '{SAID}: TRUNCATE is refused' USING ERRCODE = 'integrity_constraint_violation';
-END $$;
-"""
+END """,
+}
+"""By the function's name, its body as PostgreSQL keeps it."""
+
+_EACH_ROW = 1 | 2 | 8 | 16
+_EACH_TRUNCATE = 2 | 32
+"""PostgreSQL's words (pg_trigger.tgtype) for: each row, before, delete, update, truncate."""
 
 _POSTGRES_TRIGGERS = {
-    (EVENTS, "connectors_trail_event"): "BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW "
-    "EXECUTE FUNCTION connectors_trail_event_guard()",
-    (EVENTS, "connectors_trail_event_truncate"): "BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
-    "EXECUTE FUNCTION connectors_trail_truncate_guard()",
-    (SEGMENTS, "connectors_trail_segment"): "BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW "
-    "EXECUTE FUNCTION connectors_trail_segment_guard()",
-    (SEGMENTS, "connectors_trail_segment_truncate"): "BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
-    "EXECUTE FUNCTION connectors_trail_truncate_guard()",
+    "connectors_trail_event": (EVENTS, _EACH_ROW, "connectors_trail_event_guard"),
+    "connectors_trail_event_truncate": (EVENTS, _EACH_TRUNCATE, "connectors_trail_truncate_guard"),
+    "connectors_trail_segment": (SEGMENTS, _EACH_ROW, "connectors_trail_segment_guard"),
+    "connectors_trail_segment_truncate": (SEGMENTS, _EACH_TRUNCATE, "connectors_trail_truncate_guard"),
+}
+"""By the trigger's name: its table, when it fires, and what it calls."""
+
+_WHEN = {
+    _EACH_ROW: "BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW",
+    _EACH_TRUNCATE: "BEFORE TRUNCATE ON {table} FOR EACH STATEMENT",
 }
 
 _SQLITE_ARCHIVED = (
@@ -97,22 +104,23 @@ def install(connection: BaseDatabaseWrapper) -> None:
     """Puts the guards in place; those that are there already are made anew."""
     remove(connection)
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_POSTGRES_FUNCTIONS)
-            for (table, name), how in _POSTGRES_TRIGGERS.items():
-                cursor.execute(f"CREATE TRIGGER {name} {how.format(table=table)}")
-                # Also for a session that pretends to be a replica, which other triggers do not see.
-                cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+        if connection.vendor != "postgresql":
+            for name in _SQLITE_TRIGGERS:
+                cursor.execute(_sqlite_statement(name))
             return
-        for name, how in _SQLITE_TRIGGERS.items():
-            cursor.execute(f"CREATE TRIGGER {name} {how} BEGIN SELECT RAISE(ABORT, '{SAID}'); END")
+        for name, body in _POSTGRES_FUNCTIONS.items():
+            cursor.execute(f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+        for name, (table, when, function) in _POSTGRES_TRIGGERS.items():
+            cursor.execute(f"CREATE TRIGGER {name} {_WHEN[when].format(table=table)} EXECUTE FUNCTION {function}()")
+            # Also for a session that pretends to be a replica, which other triggers do not see.
+            cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
     """Takes the guards away: for migrations back, and for tests, which empty all tables."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            for table, name in _POSTGRES_TRIGGERS:
+            for name, (table, _, _) in _POSTGRES_TRIGGERS.items():
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
             return
         for name in _SQLITE_TRIGGERS:
@@ -120,13 +128,34 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """The names of guards that are not in place, or that are switched off."""
-    if connection.vendor == "postgresql":
-        wanted = {name for _, name in _POSTGRES_TRIGGERS}
-        query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A' AND tgname LIKE 'connectors_trail_%%'"
-    else:
-        wanted = set(_SQLITE_TRIGGERS)
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    """The names of guards that are not in place, that are switched off, or that no longer say what they should."""
+    found = _on_postgres(connection) if connection.vendor == "postgresql" else _on_sqlite(connection)
+    return sorted(name for name, is_whole in found.items() if not is_whole)
+
+
+def _on_postgres(connection: BaseDatabaseWrapper) -> dict[str, bool]:
+    """By name whether the trigger is as it was made: a condition or an empty function would let everything pass."""
+    query = (
+        "SELECT t.tgname, c.relname, t.tgtype, p.proname, p.prosrc FROM pg_trigger t "
+        "JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
+        "WHERE t.tgenabled = 'A' AND t.tgqual IS NULL AND t.tgattr = ''::int2vector "
+        "AND pg_table_is_visible(c.oid)"
+    )
     with connection.cursor() as cursor:
-        cursor.execute(query, None if connection.vendor != "postgresql" else [])
-        return sorted(wanted - {row[0] for row in cursor.fetchall()})
+        cursor.execute(query)
+        there = {name: (table, when, function, body) for name, table, when, function, body in cursor.fetchall()}
+    return {
+        name: there.get(name) == (*wanted, _POSTGRES_FUNCTIONS[wanted[2]])
+        for name, wanted in _POSTGRES_TRIGGERS.items()
+    }
+
+
+def _on_sqlite(connection: BaseDatabaseWrapper) -> dict[str, bool]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        there = dict(cursor.fetchall())
+    return {name: there.get(name) == _sqlite_statement(name) for name in _SQLITE_TRIGGERS}
+
+
+def _sqlite_statement(name: str) -> str:
+    return f"CREATE TRIGGER {name} {_SQLITE_TRIGGERS[name]} BEGIN SELECT RAISE(ABORT, '{SAID}'); END"

@@ -95,3 +95,34 @@ def test_only_events_of_an_archived_segment_can_be_deleted(segment: TrailSegment
     assert refused("DELETE FROM connectors_event WHERE id = %s", later.pk)
     Event.objects.filter(pk=event.pk).delete()
     assert list(Event.objects.all()) == [later]
+
+
+@pytest.mark.parametrize("name", ["connectors_trail_event", "connectors_trail_segment"])
+def test_a_guard_that_was_emptied_counts_as_missing(trail_guards: None, name: str) -> None:
+    assert trail_guard.missing(connection) == []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            body = "BEGIN RETURN OLD; END"
+            cursor.execute(f"CREATE OR REPLACE FUNCTION {name}_guard() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
+            missing = [name]
+        else:
+            missing = [f"{name}_update"]
+            table = trail_guard.EVENTS if name.endswith("event") else trail_guard.SEGMENTS
+            cursor.execute(f"DROP TRIGGER {missing[0]}")
+            cursor.execute(f"CREATE TRIGGER {missing[0]} BEFORE UPDATE ON {table} BEGIN SELECT 1; END")
+    assert trail_guard.missing(connection) == missing
+
+
+def test_a_guard_with_a_condition_counts_as_missing(trail_guards: None) -> None:
+    where = "ON connectors_event"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            name, call = "connectors_trail_event", "FOR EACH ROW WHEN (OLD.id < 0) EXECUTE FUNCTION"
+            cursor.execute(f"DROP TRIGGER {name} {where}")
+            cursor.execute(f"CREATE TRIGGER {name} BEFORE UPDATE OR DELETE {where} {call} {name}_guard()")
+            cursor.execute(f"ALTER TABLE connectors_event ENABLE ALWAYS TRIGGER {name}")
+        else:
+            name = "connectors_trail_event_update"
+            cursor.execute(f"DROP TRIGGER {name}")
+            cursor.execute(f"CREATE TRIGGER {name} BEFORE UPDATE {where} WHEN 0 BEGIN SELECT RAISE(ABORT, 'x'); END")
+    assert trail_guard.missing(connection) == [name]
