@@ -60,6 +60,20 @@ def test_whoever_is_switched_off_is_logged_out(browser: Client, ann: User) -> No
     assert "user.deactivated" in verbs()
 
 
+def test_a_superuser_logs_somebody_out_everywhere(browser: Client, clerk: Client, ann: User) -> None:
+    anns = Client()
+    anns.post(reverse("account_login"), {"login": "ann", "password": "password"})
+    path = reverse("admin:auth_user_end_sessions", args=[ann.pk])
+    assert path in browser.get(reverse("admin:auth_user_change", args=[ann.pk])).content.decode()
+    assert clerk.post(path).status_code == 403
+    assert browser.get(path).status_code == 405
+    assert anns.get("/admin/").status_code == 200
+    browser.post(path)
+    assert anns.get("/admin/").status_code == 302
+    event = Event.objects.get(verb="login.sessions_ended")
+    assert (event.actor_label, event.target_label) == ("operator", "ann")
+
+
 def test_a_deleted_account_is_on_record(browser: Client, ann: User, project: Project) -> None:
     make_membership(ann, "owner", project=project)
     browser.post(reverse("admin:auth_user_delete", args=[ann.pk]), {"post": "yes"})

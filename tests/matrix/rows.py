@@ -255,6 +255,7 @@ ROWS: dict[str, Row] = {
     "admin:connectors_trailstream_delete": Row("s", "s"),
     "admin:connectors_trailstream_change": Row("s", "s"),
     "admin:auth_user_access": Row("aepos", "aepos"),
+    "admin:auth_user_end_sessions": Row("s", "s"),
     "admin:auth_user_password_change": Row("s", "s"),
     "admin:auth_user_changelist": Row("s", "s"),
     "admin:auth_user_add": Row("s", "s"),

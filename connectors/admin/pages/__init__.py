@@ -35,6 +35,7 @@ from connectors.admin.pages import (
     operations,
     people_access,
     person,
+    person_sessions,
     plan,
     plan_many,
     policy_exception,
@@ -85,7 +86,7 @@ _MODULES = {
     "syncrun": (run,),
     "token": (token, revoke, forecast),
     "trailstream": (trail_stream,),
-    "user": (people_access,),
+    "user": (people_access, person_sessions),
     "workspace": (discover, device_login, project_access),
 }
 
