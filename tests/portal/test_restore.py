@@ -22,7 +22,9 @@ from django.test import Client
 from connectors.flows.backup import make_backup
 from connectors.flows.events import record_event
 from connectors.models import Event, Token, trail_guard
+from tests import needs
 from tests.factories import SHELL, make_connector, make_project, make_token, make_user
+from tests.flows.trail_scene import align_sequences
 from tests.servers.worker import ROOT, database_url, portal_environment
 
 ACCESS = "access-token-in-the-clear"
@@ -34,6 +36,7 @@ def token(transactional_db: None) -> Iterator[Token]:
     trail_guard.install(connection)
     made = make_token(make_connector(make_project("crm"), "gmail"), access=ACCESS)
     record_event(SHELL, "project.added", made.connector.project)
+    align_sequences()
     yield made
     trail_guard.remove(connection)
 
@@ -58,7 +61,7 @@ def restore(backup: Path, address: str) -> None:
         shutil.copyfile(backup, address.removeprefix("sqlite:///"))
         return
     if shutil.which("pg_restore") is None:
-        pytest.skip("pg_restore was not found")
+        needs.require("postgres", "pg_restore was not found")
     subprocess.run(
         ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={address}", str(backup)], check=True, timeout=120
     )
