@@ -14,8 +14,8 @@ from connectors.models import Project
 from tests.admin.html import parse
 from tests.factories import make_fleet
 
-QUERIES = {"project": 7, "connector": 8}
-"""Session, user, the sidebar's two badges (three counts), the number of rows, the rows of one page, and for connectors
+QUERIES = {"project": 8, "connector": 9}
+"""Session, user, the sidebar's three badges (four counts), the number of rows, the rows of one page, and for connectors
 what the team says of scopes."""
 
 
