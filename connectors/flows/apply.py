@@ -199,6 +199,7 @@ class _Application:
         match action.kind:
             case ActionKind.REMOVE:
                 self.client.remove_connector(app_id, action.type)
+                self._forget_set(action.type)
                 return StepState.DONE, "Removed at Base44."
             case ActionKind.REMOVE_STRIPE:
                 self.client.stripe_remove(app_id)
@@ -210,6 +211,11 @@ class _Application:
                 return StepState.DONE, "Stripe is installed. Claim the account from the app's page at Base44."
             case _:
                 return self._set(action)
+
+    def _forget_set(self, type_: str) -> None:
+        """What was set there once is set no more: declared again, it takes a plan, and the approval of one, again."""
+        rows = Connector.objects.filter(project=self.project, integration_type_id=type_)
+        rows.update(last_set_scopes=None, last_set_config=None)
 
     def _set(self, action: Action) -> tuple[StepState, str]:
         try:

@@ -13,9 +13,11 @@ from connectors.core.base44.emulator import Emulator
 from connectors.core.errors import Refused
 from connectors.core.plan import ActionKind
 from connectors.flows import apply, plan, runs
+from connectors.flows.approvals import ApprovalNeeded
+from connectors.flows.consent import refuse_unapproved
 from connectors.flows.declare import declare, undeclare
 from connectors.models import Connector, Event, Project, SyncRun, SyncStep
-from tests.factories import SHELL, make_connector
+from tests.factories import SHELL, make_connector, make_demand, make_token
 
 from .conftest import APP
 
@@ -83,6 +85,24 @@ def test_a_ticked_removal_is_carried_out(base44: Emulator, live_project: Project
     run = carry_out(live_project, client, "notion")
     assert (run.state, base44.count("DELETE", "/notion/remove")) == (State.DONE, 1)
     assert not live_project.connectors.exists()
+
+
+def test_what_a_plan_removed_is_not_set_again_by_asking_for_consent(
+    base44: Emulator, live_project: Project, client: Base44Client
+) -> None:
+    row = make_connector(live_project, "slackbot", ["chat:write"])
+    carry_out(live_project, client)
+    base44.consent(APP, "slackbot")
+    plan.show_plan(live_project, client, SHELL)
+    make_token(row)  # so that the row stays when Base44 has it no more
+    row.refresh_from_db()
+    undeclare(row, SHELL)
+    carry_out(live_project, client, "slackbot")
+    make_demand("plan", environment=live_project.environment)
+    again = declare(live_project, "slackbot", ["chat:write"], {}, SHELL)
+    assert again.pk == row.pk
+    with pytest.raises(ApprovalNeeded):
+        refuse_unapproved(again)
 
 
 def test_a_failed_set_stops_the_removal_and_the_rest_goes_on(
