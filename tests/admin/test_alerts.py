@@ -73,7 +73,7 @@ def test_the_list_costs_the_same_however_many_there_are(
     for _ in range(count):
         project = make_project()
         make_incident(project=project, workspace=project.workspace)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         browser.get(reverse(INCIDENTS))
 
 
@@ -200,7 +200,7 @@ def test_the_list_of_routes_costs_the_same_however_many_there_are(
 ) -> None:
     for _ in range(count):
         make_route().projects.add(make_project())
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         browser.get(address("alertroute", "changelist"))
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/admin/connectors/cataloguescope/"
 SEND = "https://www.googleapis.com/auth/gmail.send"
-QUERIES = 8
+QUERIES = 9
 """Session, user, the sidebar's three counts, the number of scopes, those of one page, and who uses them."""
 
 

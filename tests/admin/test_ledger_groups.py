@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 PATH = "/admin/connectors/ledgerentry/"
 READ, SEND = "https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.send"
-QUERIES = 9
+QUERIES = 10
 """Session, user, the sidebar's three counts, saved views, connectors that wait, which groups there are,
 and what is in them."""
 

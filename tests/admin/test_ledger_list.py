@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 PATH = "/admin/connectors/ledgerentry/"
 READ, SEND = "https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.send"
-QUERIES = 10
+QUERIES = 11
 """Session, user, the sidebar's three counts, saved views, connectors that wait, the number of entries, those of one
 page, and the team's words on scopes."""
 

@@ -19,7 +19,9 @@ from connectors.models import (
     Project,
     Repository,
     Sealed,
+    SignInProvider,
     Token,
+    TrailStream,
     Workspace,
 )
 from tests.factories import SHELL, make_connector, make_oauth_client, make_repository, make_token, make_workspace
@@ -42,7 +44,16 @@ def secrets_of_old(project: Project) -> Iterator[tuple[str, str]]:
 
 def test_every_model_with_secrets_is_found() -> None:
     found = {model for model, _ in sealed_fields()}
-    assert found == {AlertRoute, Authorisation, OAuthClient, Repository, Token, Workspace}
+    assert found == {
+        AlertRoute,
+        Authorisation,
+        OAuthClient,
+        Repository,
+        SignInProvider,
+        Token,
+        TrailStream,
+        Workspace,
+    }
 
 
 def test_afterwards_the_new_key_alone_reads_everything(secrets_of_old: tuple[str, str]) -> None:
