@@ -97,6 +97,13 @@ def _alone() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def wait_for_seal() -> None:
+    """Until nobody seals, for a moment at least. On SQLite whoever seals keeps everybody else from writing anyhow."""
+    if connection.vendor == "postgresql":
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
 def _end() -> _End:
     row = TrailSegment.objects.order_by("-number").values_list("number", "digest").first()
     if row is None:

@@ -20,6 +20,7 @@ from connectors.core.trail.segment import BEGINNING, SegmentFacts
 from connectors.flows.trail_archived import Archives
 from connectors.flows.trail_findings import Findings
 from connectors.flows.trail_rows import Rows
+from connectors.flows.trail_seal import wait_for_seal
 from connectors.models import Event, TrailSegment, trail_guard
 from connectors.models.trail_keys import trail_keys
 
@@ -27,6 +28,8 @@ SEGMENTS = 50
 """Segments that are read at once."""
 MOST_NUMBERS = 20_000
 """Numbers that are tried for a segment that may have been put into another one's place."""
+INTERRUPTED_WITHIN = dt.timedelta(minutes=5)
+"""For how long what an interrupted seal left behind may wait: the next one comes within seconds."""
 UNSEALED_FOR = dt.timedelta(hours=1)
 """After this time an event that no segment has is worth a word."""
 
@@ -45,7 +48,7 @@ def verify(
     chain.run()
     findings = chain.findings
     _check_checkpoints(keys, checkpoints, public_key, findings)
-    _check_sequences(findings)
+    _check_sequences(now, findings)
     if gone := trail_guard.missing(connection):
         text = f"The database no longer refuses changes: {len(gone)} of its guards are gone or switched off."
         findings.add(Kind.GUARDS, text, name=", ".join(gone))
@@ -181,15 +184,23 @@ def _check_checkpoints(keys: TrailKeys, found: Sequence[Checkpoint], public_key:
             findings.add(Kind.SEGMENT_CHANGED, text, segment=one.segment)
 
 
-def _check_sequences(findings: Findings) -> None:
-    """What was numbered last, by the database's own count, against what is there."""
+def _check_sequences(now: dt.datetime, findings: Findings) -> None:
+    """What was numbered last, by the database's own count, against what is there.
+
+    The count is read first, and a seal under way is waited for: what it has numbered is there afterwards.
+    """
+    given_segments, given = _given(trail_guard.SEGMENTS), _given(trail_guard.EVENTS)
+    wait_for_seal()
     newest_segment = TrailSegment.objects.aggregate(last=Max("pk"))["last"] or 0
     newest_event = Event.objects.aggregate(last=Max("pk"))["last"] or 0
-    newest_event = max(newest_event, TrailSegment.objects.aggregate(last=Max("last_id"))["last"] or 0)
-    if _given(trail_guard.SEGMENTS) > newest_segment:
+    newest_sealed = TrailSegment.objects.aggregate(last=Max("last_id"))["last"] or 0
+    newest_event = max(newest_event, newest_sealed)
+    if given_segments > newest_segment and _was_interrupted(newest_sealed, now):
+        findings.notes.append("A worker was stopped while it sealed; the next one seals what it left.")
+    elif given_segments > newest_segment:
         text = "The database has counted more segments than there are: the newest were cut off."
         findings.add(Kind.TRUNCATED, text, segment=(findings.to_segment or 0) + 1)
-    if (given := _given(trail_guard.EVENTS)) <= newest_event:
+    if given <= newest_event:
         return
     if connection.vendor == "sqlite":
         text = f"The database has counted events up to {given}, and the newest one is {newest_event}."
@@ -199,6 +210,16 @@ def _check_sequences(findings: Findings) -> None:
             f"After event {newest_event} the database gave out numbers up to {given} that no event has: by "
             "transactions that are open or were rolled back, or for events that were removed before they were sealed."
         )
+
+
+def _was_interrupted(newest_sealed: int, now: dt.datetime) -> bool:
+    """Whether a seal that was rolled back explains a number without a segment: what it was to seal waits, and is new.
+
+    PostgreSQL alone gives out numbers for good; SQLite takes them back with the transaction.
+    """
+    waiting = Event.objects.filter(pk__gt=newest_sealed)
+    is_new = waiting.exists() and not waiting.filter(at__lt=now - INTERRUPTED_WITHIN).exists()
+    return connection.vendor == "postgresql" and is_new
 
 
 def _given(table: str) -> int:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from connectors.core.actor import SCHEDULER
+from connectors.core.errors import Refused
 from connectors.core.trail.checkpoint import CheckpointError, public_key, read
 from connectors.core.trail.keys import TrailKeys
 from connectors.flows.events import record_event
 from connectors.flows.incidents import watch
 from connectors.flows.trail_check import check, check_newest
-from connectors.flows.trail_seal import LATE, seal
+from connectors.flows.trail_seal import LATE, seal, seal_one
 from connectors.flows.trail_verify import checkpoint_now, verify
 from connectors.models import Event, Incident, Project, TrailCheck, TrailSegment, trail_guard
 from connectors.models.trail_keys import trail_keys
@@ -114,6 +116,13 @@ def test_a_fault_is_an_incident_until_the_same_part_is_found_in_order(guarded: l
 def test_a_check_says_that_the_guards_are_gone(ids: list[int]) -> None:
     check(NOW, SCHEDULER)
     assert [fault["kind"] for fault in TrailCheck.objects.get().faults] == ["guards"]
+
+
+def test_a_seal_whose_worker_was_stopped_is_no_fault(ids: list[int]) -> None:
+    with suppress(Refused), transaction.atomic():
+        assert seal_one(NOW) is not None
+        raise Refused("stopped")
+    assert found() == set()
 
 
 def test_a_check_from_a_segment_on_passes_over_what_is_before(ids: list[int]) -> None:

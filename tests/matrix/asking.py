@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from connectors.models import Event
 from tests.matrix.world import World
 
 GONE = 987_654_321
@@ -58,11 +60,13 @@ def clients(world: World) -> Mapping[str, Client]:
 
 
 def ask(client: Client, method: str, path: str, data: Mapping[str, Any] | None = None) -> Any:
-    """The answer; whatever the request changed is undone, here and in the browser."""
+    """The answer, with its `body` and the `verbs` of what it put on record; what it changed is undone everywhere."""
     cookies = copy.deepcopy(client.cookies)
     with transaction.atomic():
+        last = Event.objects.aggregate(last=Max("pk"))["last"] or 0
         answer = getattr(client, method)(path, data or ({"post": "yes"} if method == "post" else None))
         answer.body = answer.getvalue()
+        answer.verbs = set(Event.objects.filter(pk__gt=last).order_by().values_list("verb", flat=True))
         transaction.set_rollback(True)
     client.cookies = cookies
     return answer
