@@ -58,6 +58,7 @@ NO_PAGES = {
     "token_introspect",
     "trailstream_secret",
     "trailstream_test",
+    "user_end_sessions",
     "token_refresh",
     "workspace_discover_apps",
     "workspace_device_login_poll",

@@ -67,6 +67,7 @@ def test_pages_for_strangers_and_errors_limit_it_too(address: str, client: Clien
     assert_limits(client.get(address))
 
 
+@pytest.mark.django_db
 def test_static_files_are_taken_for_what_they_say_they_are_and_by_this_site_alone(client: Client) -> None:
     answer = client.get("/static/portal/theme.css")
     answer.close()
