@@ -48,7 +48,7 @@ class Answers:
         self.count += 1
         if self._caught or answer.status_code >= 500:
             error = self._caught[0] if self._caught else f"status {answer.status_code}"
-            shown = {name: value[:300] for name, value in sent.items()} if "data" in sent else sent
+            shown = {name: v[:300] if isinstance(v, (str, bytes)) else v for name, v in sent.items()}
             self.errors.setdefault(error, f"{method} {address[:500]} {shown}")
 
     def told(self) -> str:
