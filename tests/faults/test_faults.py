@@ -16,7 +16,7 @@ from tests.faults.provider import Death, Provider, Use, group_behind
 from tests.servers.token_endpoint import TokenServer
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = os.environ.get("PORTAL_FAULTS", "6")
+KILLS = os.environ.get("PORTAL_FAULTS", "4")
 """PORTAL_FAULTS=100 for the long run."""
 SEED = os.environ.get("PORTAL_FAULTS_SEED", "1")
 
