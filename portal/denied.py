@@ -69,7 +69,7 @@ def _exists(request: HttpRequest) -> bool:
         return False
     key = match.kwargs.get("object_id", match.kwargs.get("pk"))
     parts = match.url_name.split("_")
-    if key is None or len(parts) < 3:
+    if key is None or "\0" in unquote(str(key)) or len(parts) < 3:  # PostgreSQL takes no NUL in a text
         return False
     try:
         model = apps.get_model(parts[0], parts[1])

@@ -150,6 +150,10 @@ class PortalAdmin(OffersVisible, ModelAdmin):  # type: ignore[misc]
         seen = rows.visible_to(request.user)
         return seen.permitted(request.user, needs) if needs and _is_autocompletion(request) else seen
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Django's own; a key with a NUL is no row's, and PostgreSQL would answer it with an error."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
     def get_urls(self) -> list[URLPattern]:
         return [*urls_for(self), *super().get_urls()]
 
