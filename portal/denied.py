@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.views.csrf import csrf_failure
 
 from connectors.core.actor import Actor, Door
+from connectors.core.printable import printable
 from connectors.core.trace import current_trace
 from connectors.flows.events import record_event
 from portal.counters import count
@@ -86,7 +87,8 @@ def _key_of(model: type[models.Model], text: str) -> object:
 def _write_down(request: HttpRequest, why: str) -> None:
     if not _counts(f"user:{request.user.pk}"):
         return
-    tried = f"{request.method} {redacted(request.path)[:_LONGEST_PATH]}"
+    # Printable, for PostgreSQL takes no NUL: who writes one into an address must not stay off the record by it.
+    tried = f"{request.method} {printable(redacted(request.path))[:_LONGEST_PATH]}"
     actor = Actor(request.user.get_username(), Door.ADMIN, request.user.pk)
     log.warning("Denied: %s (%s)", tried, why)
     try:

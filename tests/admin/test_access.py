@@ -265,8 +265,8 @@ def test_each_permission_opens_its_own_page_alone(permission: str, model: str, r
 def test_a_row_that_does_not_exist_leads_back_and_not_to_an_error(operator: User, rows: dict[str, Model]) -> None:
     client = Client()
     client.force_login(operator)
-    for model in ("workspace", "project", "connector", "event"):
-        for number in ("987654", "abc", "9" * 30):
+    for model in ("workspace", "project", "connector", "event", "integrationtype"):
+        for number in ("987654", "abc", "9" * 30, "%00", "_00"):
             for page in ("change", "delete", "history"):
                 assert client.get(f"/admin/connectors/{model}/{number}/{page}/").status_code in (302, 403, 404)
 

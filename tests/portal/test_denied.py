@@ -87,6 +87,12 @@ def test_a_form_that_is_not_the_portals_own_is_on_record(operator: User, workspa
     assert Workspace.objects.filter(pk=workspace.pk).exists()
 
 
+@pytest.mark.parametrize("key", ["%00", "_00"])
+def test_a_refused_page_whose_key_holds_a_nul_is_on_record(client: Client, outsider: User, key: str) -> None:
+    assert client.get(f"/admin/auth/user/{key}/delete/").status_code == 403
+    assert len(denied()) == 1
+
+
 def test_an_address_that_leads_nowhere_is_no_denied_attempt(client: Client, outsider: User) -> None:
     client.get("/admin/nowhere/")
     assert denied() == []
