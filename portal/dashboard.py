@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import cache
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
@@ -39,6 +38,7 @@ from connectors.models import (
 )
 from connectors.models.grants import grants_key
 from connectors.models.visibility import may_everywhere, may_in_a_workspace
+from portal.remembered import remembered
 
 DAYS = 14
 LIST_LENGTH = 6
@@ -235,21 +235,21 @@ def _oauth(request: HttpRequest) -> dict[str, int]:
     Telling the future of every token is dear, so it is cached.
     """
     key = f"dashboard-oauth:{grants_key(request.user)}"
-    counts: dict[str, int] | None = cache.get(key)
-    if counts is None:
-        now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
-        ending = endings(Token.objects.visible_to(request.user), now, horizon)
-        grave = Incident.objects.visible_to(request.user).open().filter(severity=Severity.CRITICAL)
-        differing = LedgerEntry.objects.visible_to(request.user).differing().order_by()
-        counts = {
-            "waiting": waiting_count(request.user, now, MOST),
-            "ending": len(ending),
-            "days": horizon.days,
-            "differing": differing[:MOST].count(),
-            "critical": grave.order_by()[:MOST].count(),
-        }
-        cache.set(key, counts, CHART_SECONDS)
-    return counts
+    return remembered(key, CHART_SECONDS, lambda: _count_oauth(request))
+
+
+def _count_oauth(request: HttpRequest) -> dict[str, int]:
+    now, horizon = timezone.now(), dt.timedelta(days=settings.TOKEN_WARN_DAYS)
+    ending = endings(Token.objects.visible_to(request.user), now, horizon)
+    grave = Incident.objects.visible_to(request.user).open().filter(severity=Severity.CRITICAL)
+    differing = LedgerEntry.objects.visible_to(request.user).differing().order_by()
+    return {
+        "waiting": waiting_count(request.user, now, MOST),
+        "ending": len(ending),
+        "days": horizon.days,
+        "differing": differing[:MOST].count(),
+        "critical": grave.order_by()[:MOST].count(),
+    }
 
 
 def _git(request: HttpRequest) -> dict[str, int]:
@@ -274,12 +274,7 @@ def _event_row(event: Event) -> dict[str, Any]:
 
 
 def _run_chart(request: HttpRequest) -> dict[str, Any]:
-    key = f"dashboard-runs:{grants_key(request.user)}"
-    chart: dict[str, Any] | None = cache.get(key)
-    if chart is None:
-        chart = _count_runs(request)
-        cache.set(key, chart, CHART_SECONDS)
-    return chart
+    return remembered(f"dashboard-runs:{grants_key(request.user)}", CHART_SECONDS, lambda: _count_runs(request))
 
 
 def _count_runs(request: HttpRequest) -> dict[str, Any]:

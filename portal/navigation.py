@@ -9,7 +9,6 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
-from django.core.cache import cache
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,6 +18,7 @@ from connectors.admin.pages import operations
 from connectors.flows.consent_desk import waiting_count
 from connectors.models import Approval, Connector
 from connectors.models.grants import grants_key
+from portal.remembered import remembered
 
 BADGE_SECONDS = 30
 """For how long the numbers beside the pages may be out of date; they are shown everywhere."""
@@ -75,11 +75,7 @@ def approval_badge(request: HttpRequest) -> str:
 
 
 def _badge(request: HttpRequest, name: str, count_now: Callable[[], int]) -> str:
-    key = f"{name}-badge:{grants_key(request.user)}"
-    count = cache.get(key)
-    if count is None:
-        count = count_now()
-        cache.set(key, count, BADGE_SECONDS)
+    count = remembered(f"{name}-badge:{grants_key(request.user)}", BADGE_SECONDS, count_now)
     if count > BADGE_LIMIT:
         return f"{BADGE_LIMIT}+"
     return str(count) if count else ""

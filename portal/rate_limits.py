@@ -10,9 +10,9 @@ from allauth.account.adapter import get_adapter
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 
 from portal.counters import count
+from portal.later import later
 
 MINUTE = 60
 
@@ -61,14 +61,8 @@ class RateLimitMiddleware:
 
 def too_many(request: HttpRequest, seconds: int = MINUTE) -> HttpResponse:
     """The answer to one request too many; builds and scripts get a sentence instead of a page."""
-    if request.path.startswith("/api/"):
-        text = f"Too many requests. Try again in {seconds} seconds.\n"
-        answer = HttpResponse(text, status=429, content_type="text/plain; charset=utf-8")
-    else:
-        answer = HttpResponse(render_to_string("429.html", {"seconds": seconds}), status=429)
-    answer["Retry-After"] = str(seconds)
-    answer["Cache-Control"] = "no-store"
-    return answer
+    sentence = f"Too many requests. Try again in {seconds} seconds."
+    return later(request, 429, sentence, seconds, {"seconds": seconds})
 
 
 def address_of(request: HttpRequest) -> str:

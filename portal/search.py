@@ -30,7 +30,7 @@ Row = TypeVar("Row", bound=Model)
 def palette(request: HttpRequest) -> HttpResponse:
     """The results for `?s=` as the palette's HTML fragment; empty below two letters."""
     started = time.monotonic()
-    term = request.GET.get("s", "").strip()
+    term = request.GET.get("s", "").replace("\0", "").strip()
     if len(term) < MINIMUM_LETTERS:
         return HttpResponse()
     results = Paginator(list(find(request, term.split())), per_page=100)

@@ -152,6 +152,7 @@ MIDDLEWARE = [
     "portal.sign_in.second_factor.SecondFactorMiddleware",
     "portal.sign_in.sessions.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "portal.nul.NulMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
@@ -199,6 +200,7 @@ if REDIS_URL:
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": REDIS_URL,
             "KEY_PREFIX": f"{REDIS_PREFIX}:cache",
+            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 5},  # seconds; without, a page would hang
         }
     }
     CELERY_BROKER_URL = REDIS_URL
@@ -296,6 +298,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "admin:index"
 LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_FORMS = {"reset_password": "portal.sign_in.passwords.ResetForm"}
 ACCOUNT_ADAPTER = "portal.accounts.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*"]

@@ -38,4 +38,5 @@ urlpatterns = [
     path("", include("connectors.oauth.urls")),
 ]
 
+handler500 = "portal.unavailable.error_page"
 handler429 = "portal.rate_limits.too_many"  # asked for by allauth, whose own limits are those of logins

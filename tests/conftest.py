@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from pytest_django import Settings
 
 from connectors.models import Project, Workspace, trail_guard
 from tests import factories, needs
 from tests.servers.forge import Forge, forge_server
 from tests.servers.git_http import GitServer, git_http_server
+from tests.servers.git_repos import RepoMaker
 from tests.servers.git_ssh import SshServer, git_ssh_server
 from tests.servers.openid_provider.fixtures import _openid_provider_is_calm, openid_provider  # noqa: F401
 from tests.servers.token_endpoint import TokenServer, token_server
@@ -42,7 +44,17 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> list[str]:
     with django_db_blocker.unblock():
         left_out = trail_guard.missing(connection)
         trail_guard.remove(connection)
+        if connection.vendor == "postgresql":
+            connection.ops.sql_flush = _delete_what_there_is  # type: ignore[method-assign, assignment]
     return left_out
+
+
+def _delete_what_there_is(style: object, tables: list[str], **_: object) -> list[str]:
+    """How a test that commits leaves the database empty: TRUNCATE takes its time for each of 60 empty tables."""
+    names = [connection.ops.quote_name(table) for table in tables]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names))  # noqa: S608
+        return [f"DELETE FROM {name};" for (name,) in cursor.fetchall()]  # noqa: S608 - the tables' own names
 
 
 @pytest.fixture
@@ -115,6 +127,14 @@ def receiver(_webhook_receiver: WebhookReceiver) -> WebhookReceiver:
     """A receiver of webhooks in this process that takes everything, and has got nothing yet."""
     _webhook_receiver.reset()
     return _webhook_receiver
+
+
+@pytest.fixture
+def disk_repo(tmp_path: Path, settings: Settings) -> RepoMaker:
+    """An empty repository on this disk, which the portal may use."""
+    settings.GIT_ALLOW_FILE_URLS = True
+    settings.GIT_CACHE_DIR = str(tmp_path / "cache")
+    return RepoMaker(tmp_path / "apps.git")
 
 
 @pytest.fixture(scope="session")

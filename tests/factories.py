@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
 import json
 import secrets
@@ -23,6 +24,7 @@ from connectors.models import (
     ConsentLink,
     Incident,
     IntegrationType,
+    Invitation,
     Membership,
     OAuthClient,
     Placement,
@@ -68,6 +70,13 @@ def make_membership(
     if user is not None:
         forget_grants(user)
     return made
+
+
+def make_invitation(email: str, **values: Any) -> Invitation:
+    """Somebody who was asked to join and can; nobody knows their link."""
+    token_hash = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+    values = {"expires_at": timezone.now() + dt.timedelta(days=7), **values}
+    return Invitation.objects.create(email=email, token_hash=token_hash, **values)
 
 
 def make_demand(*subjects: str, workspace: Workspace | None = None, environment: str = "production") -> ApprovalDemand:

@@ -47,6 +47,22 @@ def test_every_variable_that_compose_sets_is_one_that_the_settings_read(service:
     assert names <= variables_read()
 
 
+def test_compose_hands_on_every_variable_but_those_that_the_image_fixes() -> None:
+    fixed = {"DEBUG", "PORTAL_TESTING", "PORTAL_DATA_DIR", "STATIC_ROOT", "REDIS_PREFIX"}
+    fixed |= {"GIT_CACHE_DIR", "GIT_ALLOW_FILE_URLS"}  # on the container's own disk, which has no repositories
+    handed_on = {name.removesuffix("_FILE") for name in COMPOSE["x-portal"]["environment"]}
+    assert variables_read() - fixed == handed_on
+
+
+def test_events_that_leave_the_database_lie_on_a_volume_that_the_portal_can_write() -> None:
+    folder = COMPOSE["x-portal"]["environment"]["TRAIL_ARCHIVE_DIR"]
+    (volume,) = COMPOSE["x-portal"]["volumes"]
+    name, path = volume.split(":")
+    assert path == folder
+    assert name in COMPOSE["volumes"]
+    assert re.search(rf"install .*--owner=portal .*{folder}$", DOCKERFILE, re.MULTILINE)
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_no_secret_stands_in_the_environment(service: str) -> None:
     environment = COMPOSE["services"][service]["environment"]
@@ -114,6 +130,7 @@ def environment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "PYTHONUNBUFFERED": "1",
         "PORTAL_DATA_DIR": str(folder / "data"),
+        "TRAIL_ARCHIVE_DIR": str(folder / "archive"),
         "REDIS_URL": needs.REDIS_URL,
         "REDIS_PREFIX": f"portal-tests-{secrets.token_hex(4)}",
         "BEHIND_PROXY": "on",
@@ -134,6 +151,13 @@ def migrated(environment: dict[str, str]) -> dict[str, str]:
     for command in (COMPOSE["services"]["migrate"]["command"], ["python", "manage.py", "collectstatic", "--noinput"]):
         subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return environment
+
+
+def health_command(service: str) -> str:
+    """What Docker runs in a shell to see whether a service is well."""
+    kind, command = COMPOSE["services"][service]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    return str(command).replace("$$", "$")
 
 
 @contextlib.contextmanager
@@ -181,9 +205,10 @@ class Test_on_real_servers:  # noqa: N801 - groups what needs the servers
             with urllib.request.urlopen(request, timeout=30) as answer:
                 assert "immutable" in answer.headers["Cache-Control"]
 
-    def test_the_worker_starts_and_ends_in_order(self, migrated: dict[str, str]) -> None:
+    def test_the_worker_starts_is_healthy_and_ends_in_order(self, migrated: dict[str, str]) -> None:
         with running(COMPOSE["services"]["worker"]["command"], migrated, until="ready."):
-            pass
+            subprocess.run(["sh", "-c", health_command("worker")], cwd=ROOT, env=migrated, check=True)
+        assert subprocess.run(["sh", "-c", health_command("worker")], cwd=ROOT, env=migrated, check=False).returncode
 
     def test_the_scheduler_starts_and_ends_in_order(self, migrated: dict[str, str]) -> None:
         # More talkative, to wait for its first pause: asked to end while it opens its file, Celery fails.

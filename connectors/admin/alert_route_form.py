@@ -13,12 +13,12 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
-    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
 )
 
 from connectors.admin.forms import NoticesChanges
+from connectors.admin.widgets import SecretField
 from connectors.core.net import AddressRefusedError, parse
 from connectors.models import AlertRoute, Incident, Project
 from connectors.models.alert import validate_emails
@@ -74,11 +74,8 @@ class AlertRouteForm(NoticesChanges):
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
         help_text=_("One a line. All get the same message and see each other's addresses."),
     )
-    address = forms.CharField(
+    address = SecretField(
         label=_("Webhook address"),
-        required=False,
-        strip=True,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "It starts with https:// and is stored encrypted, for many services put a secret into it. Leave empty to "
             "keep the one that is set."

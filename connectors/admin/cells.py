@@ -19,6 +19,7 @@ from connectors.models import (
     Connector,
     LedgerEntry,
     Placement,
+    Project,
     PullRequest,
     Repository,
     RepositoryRun,
@@ -150,6 +151,15 @@ def two_lines(main: object, sub: object = "", *, avatar: str = "") -> SafeString
     return format_html(
         '<span class="pc-cell--icon"><span class="pc-avatar" aria-hidden="true">{}</span>{}</span>', avatar, lines
     )
+
+
+def place(project: Project | None, workspace: Workspace | None) -> SafeString:
+    """Where a role holds: one project, one workspace, or with neither everywhere."""
+    if project is not None:
+        return two_lines(project.name, _("Project in %s") % project.workspace.name)
+    if workspace is not None:
+        return two_lines(workspace.name, _("Workspace with all its projects"))
+    return two_lines(_("Everywhere"))
 
 
 def when(at: dt.datetime | None, never: str = "never") -> SafeString:

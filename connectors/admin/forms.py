@@ -18,7 +18,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
-    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldBooleanSwitchWidget,
@@ -30,6 +29,7 @@ from connectors.admin.widgets import (
     DomainsField,
     ScopesField,
     ScopesWidget,
+    SecretField,
     TagsField,
 )
 from connectors.core.base44.credentials import check_token
@@ -81,11 +81,8 @@ class WorkspaceForm(NoticesChanges):
 
     watched = ["name", "base44_id", "api_url", "plan", "allowed_account_domains"]
 
-    token = forms.CharField(
+    token = SecretField(
         label=_("Personal access token"),
-        required=False,
-        strip=True,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "Made at Base44 under Settings › Personal access tokens, with access to this workspace. It is stored "
             "encrypted and never shown again. Leave empty to keep the one that is set."

@@ -197,11 +197,7 @@ class InvitationAdmin(OverviewMixin, PortalAdmin):
 
     @admin.display(description=_("Where"))
     def place_(self, row: Invitation) -> SafeString:
-        if row.project is not None:
-            return cells.two_lines(row.project.name, _("Project in %s") % row.project.workspace.name)
-        if row.workspace is not None:
-            return cells.two_lines(row.workspace.name, _("Workspace with all its projects"))
-        return cells.two_lines(_("Everywhere"))
+        return cells.place(row.project, row.workspace)
 
     @admin.display(description=_("State"))
     def state_(self, row: Invitation) -> SafeString:

@@ -210,11 +210,7 @@ class MembershipAdmin(PortalAdmin):
 
     @admin.display(description=_("Where"))
     def place_(self, row: Membership) -> SafeString:
-        if row.project is not None:
-            return cells.two_lines(row.project.name, _("Project in %s") % row.project.workspace.name)
-        if row.workspace is not None:
-            return cells.two_lines(row.workspace.name, _("Workspace with all its projects"))
-        return cells.two_lines(_("Everywhere"))
+        return cells.place(row.project, row.workspace)
 
     @admin.display(description=_("Given"), ordering="pk")
     def given_(self, row: Membership) -> SafeString:

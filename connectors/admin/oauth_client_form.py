@@ -8,10 +8,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 
 from connectors.admin.forms import NoticesChanges, keep_workspace
-from connectors.admin.widgets import ConnectionConfigField, ConnectionConfigWidget
+from connectors.admin.widgets import ConnectionConfigField, ConnectionConfigWidget, SecretField
 from connectors.core.catalog import ConfigField
 from connectors.core.catalog.providers import provider, providers
 from connectors.core.oauth.profile import ENDPOINTS
@@ -85,14 +85,7 @@ class OAuthClientForm(NoticesChanges):
         widget=UnfoldAdminSelectWidget,
         help_text=_("At whom the client is registered. One client serves all of the provider's integration types."),
     )
-    secret = forms.CharField(
-        label=_("Client secret"),
-        required=False,
-        strip=True,
-        max_length=4000,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_("It is stored encrypted and never shown again. Leave empty to keep the one that is set."),
-    )
+    secret = SecretField(label=_("Client secret"))
     forget_secret = forms.BooleanField(label=_("Forget the secret"), required=False, widget=UnfoldBooleanSwitchWidget())
     settings = ConnectionConfigField(label=_("What it needs besides"), widget=OAuthSettingsWidget)
 

@@ -11,7 +11,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
-    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -19,6 +18,7 @@ from unfold.widgets import (
 )
 
 from connectors.admin.forms import NoticesChanges
+from connectors.admin.widgets import SecretField
 from connectors.core import net
 from connectors.core.git import GitError, guess_host, parse_url
 from connectors.flows.repositories import FIELDS, check_known_hosts, objections
@@ -49,12 +49,8 @@ class RepositoryForm(NoticesChanges):
         widget=UnfoldAdminSelectWidget,
         help_text=_("What the server runs: it decides how pull requests are opened and webhooks are checked."),
     )
-    access_token = forms.CharField(
+    access_token = SecretField(
         label=_("Access token"),
-        required=False,
-        strip=True,
-        max_length=4000,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_(
             "For https, and for pull requests. It is stored encrypted and never shown again. Leave empty to keep the "
             "one that is set."

@@ -45,18 +45,6 @@ STATE_TONES = {
     ReviewCampaign.State.OPEN: "info",
     ReviewCampaign.State.CLOSED: "success",
 }
-DECISION_TONES = {
-    ReviewItem.Decision.NONE: "neutral",
-    ReviewItem.Decision.KEEP: "success",
-    ReviewItem.Decision.NARROW: "warning",
-    ReviewItem.Decision.REMOVE: "warning",
-}
-OUTCOME_TONES = {
-    ReviewItem.Outcome.WAITING: "warning",
-    ReviewItem.Outcome.DECLARED: "info",
-    ReviewItem.Outcome.DONE: "success",
-    ReviewItem.Outcome.FAILED: "danger",
-}
 
 
 class CampaignList(ChangeList):  # type: ignore[misc]

@@ -6,10 +6,10 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from connectors.admin.forms import NoticesChanges
-from connectors.admin.widgets import DomainsField
+from connectors.admin.widgets import DomainsField, SecretField
 from connectors.core import net
 from connectors.core.errors import PortalError
 from connectors.flows.sign_in_providers import allowed_hosts, issuer_of
@@ -49,14 +49,7 @@ class SignInProviderForm(NoticesChanges):
         "counts_as_second_factor",
     ]
 
-    secret = forms.CharField(
-        label=_("Client secret"),
-        required=False,
-        strip=True,
-        max_length=4000,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
-        help_text=_("It is stored encrypted and never shown again. Leave empty to keep the one that is set."),
-    )
+    secret = SecretField(label=_("Client secret"))
     allowed_domains = DomainsField(
         label=_("Domains"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),

@@ -13,11 +13,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from pydantic import SecretStr
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from connectors.admin import cells
 from connectors.admin.base import OverviewMixin, PortalAdmin, actor_of
 from connectors.admin.pages.trail_stream import secret_page
+from connectors.admin.widgets import SecretField
 from connectors.core.net import AddressRefusedError, parse
 from connectors.flows.trail_streams import delete_stream, save_stream
 from connectors.models import TrailSegment, TrailStream
@@ -29,10 +30,8 @@ if TYPE_CHECKING:
 class TrailStreamForm(forms.ModelForm):  # type: ignore[type-arg]
     """A webhook's address goes in and never comes out: services put secrets into it."""
 
-    address = forms.CharField(
+    address = SecretField(
         label=_("Webhook address"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"}),
         help_text=_("For a webhook. It starts with https:// and is stored encrypted. Empty: the one that is set."),
     )
     from_beginning = forms.BooleanField(

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from connectors.core.catalog import load_catalog
 from connectors.core.scopes import tidy
@@ -83,6 +83,17 @@ class ScopesField(forms.CharField):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(list(initial or []) != self.to_python(data))
+
+
+class SecretField(forms.CharField):
+    """A secret, which goes in and never comes out."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault(
+            "help_text", _("It is stored encrypted and never shown again. Leave empty to keep the one that is set.")
+        )
+        widget = UnfoldAdminPasswordWidget(attrs={"autocomplete": "off"})
+        super().__init__(required=False, strip=True, max_length=4000, widget=widget, **kwargs)
 
 
 class DomainsField(forms.CharField):

@@ -23,6 +23,7 @@ from connectors.flows.access_words import may_see_people
 from connectors.flows.catalogue import fill_empty_catalogue
 from connectors.flows.credentials import clear_credential, set_token
 from connectors.flows.events import changes, record_event
+from connectors.flows.forget import forget_workspace
 from connectors.models import OAuthClient, Project, Workspace
 from connectors.models.grants import grants_of
 from connectors.models.visibility import may, may_everywhere
@@ -171,10 +172,8 @@ class WorkspaceAdmin(OverviewMixin, PortalAdmin):
     def effects_of_deleting(self, row: Workspace) -> Sentences:
         return [_("The portal forgets the workspace and its credential. At Base44 nothing changes.")]
 
-    @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Workspace) -> None:
-        record_event(actor_of(request), "workspace.deleted", obj, before={"name": obj.name, "api_url": obj.api_url})
-        obj.delete()
+        forget_workspace(obj, actor_of(request))
 
 
 def knows_all(request: HttpRequest) -> bool:

@@ -5,7 +5,6 @@ Also the exact comparison of two declarations, for files that are imported into 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,67 +66,6 @@ def make_pull(
     types = {spec.type for spec in declared}
     new = [_new(now, rules) for now in listed.values() if now.type not in types]
     return (*changes, *new, *_stripe_change(STRIPE in types, registered.stripe_mode))
-
-
-def take_in(declared: Sequence[ConnectorSpec], changes: Sequence[PullChange]) -> tuple[ConnectorSpec, ...]:
-    """The declaration after the given changes were taken in, all or some: order and connection settings are kept."""
-    by_type = {change.type: change for change in changes}
-    kept = [spec for spec in declared if spec.type not in by_type or not by_type[spec.type].destructive]
-    after = [
-        ConnectorSpec(spec.type, by_type[spec.type].scopes_after, spec.connection_config)
-        if spec.type in by_type
-        else spec
-        for spec in kept
-    ]
-    new = [ConnectorSpec(change.type, change.scopes_after) for change in changes if change.kind is ChangeKind.NEW]
-    return (*after, *new)
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredChange:
-    """How one connector's declaration changes, scope for scope as written.
-
-    `reordered`: the scopes that both sides have stand in another order, which a file shows though Base44 does not care.
-    """
-
-    type: str
-    kind: ChangeKind
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    reordered: bool = False
-
-
-def diff_declared(before: Sequence[ConnectorSpec], after: Sequence[ConnectorSpec]) -> tuple[DeclaredChange, ...]:
-    """Compare two declarations as lists: in the order of `after`, then what is missing there.
-
-    Spelling, order and repeats count, as they do for a file; connection settings do not, as no file holds them.
-    """
-    old = {spec.type: spec.scopes for spec in before}
-    changes = [_compare_lists(spec.type, old.get(spec.type), spec.scopes) for spec in after]
-    kept = {spec.type for spec in after}
-    missing = (spec for spec in before if spec.type not in kept)
-    return (*changes, *(DeclaredChange(spec.type, ChangeKind.MISSING, (), spec.scopes) for spec in missing))
-
-
-def _compare_lists(type_: str, before: tuple[str, ...] | None, after: tuple[str, ...]) -> DeclaredChange:
-    if before is None:
-        return DeclaredChange(type_, ChangeKind.NEW, after)
-    added, removed = _surplus(after, before), _surplus(before, after)
-    reordered = _surplus(before, removed) != _surplus(after, added)
-    same = before == after
-    return DeclaredChange(type_, ChangeKind.UNCHANGED if same else ChangeKind.CHANGED, added, removed, reordered)
-
-
-def _surplus(scopes: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
-    """What `scopes` has beyond `other`, repeats counted: `["a", "b", "a"]` beyond `["a"]` → `("b", "a")`."""
-    left = Counter(other)
-    surplus = []
-    for scope in scopes:
-        if left[scope]:
-            left[scope] -= 1
-        else:
-            surplus.append(scope)
-    return tuple(surplus)
 
 
 def _missing(spec: ConnectorSpec) -> PullChange:

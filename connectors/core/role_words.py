@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
-from .roles import PERMISSIONS, Role
+from .roles import Role
 
 ROLE_ABOUT = {
     Role.VIEWER: "Sees projects and their connectors, and changes nothing.",
@@ -130,11 +130,6 @@ ABILITIES = (
 def abilities_of(codenames: Collection[str], level: Level = Level.EVERYWHERE) -> list[Ability]:
     """What somebody with these permissions at a place of this width can do."""
     return [ability for ability in ABILITIES if ability.level <= level and ability.codenames <= set(codenames)]
-
-
-def abilities_of_role(role: Role) -> list[Ability]:
-    """What the role allows where its place is wide enough."""
-    return abilities_of(PERMISSIONS[role])
 
 
 def ability_called(key: str) -> Ability | None:

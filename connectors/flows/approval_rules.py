@@ -25,7 +25,7 @@ def save_demand(row: ApprovalDemand, actor: Actor) -> ApprovalDemand:
         raise Refused("Choose at least one thing that needs approval, or delete the rule.")
     stored = ApprovalDemand.objects.filter(pk=row.pk).first() if row.pk else None
     row.save()
-    old, new = changes(_shown(stored) if stored else {}, _shown(row))
+    old, new = changes(shown(stored) if stored else {}, shown(row))
     if new:
         record_event(actor, "approval_rule.changed" if stored else "approval_rule.added", row, before=old, after=new)
     return row
@@ -34,7 +34,7 @@ def save_demand(row: ApprovalDemand, actor: Actor) -> ApprovalDemand:
 @transaction.atomic
 def delete_demand(row: ApprovalDemand, actor: Actor) -> None:
     """Lets one person do these things alone again."""
-    record_event(actor, "approval_rule.deleted", row, before=_shown(row))
+    record_event(actor, "approval_rule.deleted", row, before=shown(row))
     row.delete()
 
 
@@ -106,5 +106,6 @@ def _place(project: Project) -> tuple[str, int, str, list[str]]:
     return project.environment, project.workspace_id, project.app_id, sorted(project.tags)
 
 
-def _shown(row: ApprovalDemand) -> dict[str, Any]:
+def shown(row: ApprovalDemand) -> dict[str, Any]:
+    """What an event says of it."""
     return {"workspace": row.workspace_id, "environment": row.environment, "subjects": sorted(row.subjects)}

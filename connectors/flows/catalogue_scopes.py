@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from connectors.core.catalog import ScopeInfo, load_catalog
@@ -48,7 +47,7 @@ def load_scopes() -> int:
 
 
 def _row(found: Provider, info: ScopeInfo) -> CatalogueScope:
-    known = asdict(info)
+    known = {key: getattr(info, key) for key in _FACTS}
     return CatalogueScope(
         provider=found.id,
         name=info.name,

@@ -20,7 +20,7 @@ from connectors.flows.events import record_event
 from connectors.flows.observe import observe
 from connectors.flows.plan import look_at
 from connectors.flows.policies import refuse_broken
-from connectors.models import Connector
+from connectors.models import Connector, Project
 from connectors.models.approval import Subject
 from connectors.models.connector import ConnectorQuerySet
 
@@ -103,8 +103,12 @@ def poll_consent(connector: Connector, client: Base44Client, actor: Actor) -> Co
             raise
         status = ""
     if status == "ACTIVE":
-        _settle(connector, Consent.NONE, "", actor)
-        observe({project: look_at(project, client)}, _decided_by(connector, actor), now, through="consent.given")
+        seen = look_at(project, client)
+        with transaction.atomic():
+            # At once: whoever watches stops as soon as nothing is pending. The project's lock first, as everywhere.
+            Project.objects.select_for_update(of=("self",), no_key=True).get(pk=project.pk)
+            _settle(connector, Consent.NONE, "", actor)
+            observe({project: seen}, _decided_by(connector, actor), now, through="consent.given")
         return Consent.NONE
     if status == "FAILED":
         return _settle(connector, Consent.FAILED, "It was denied, or the provider reported an error.", actor)

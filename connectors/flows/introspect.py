@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from connectors.core.actor import Actor
 from connectors.core.errors import Refused
 from connectors.core.oauth import inspect, schedule
+from connectors.core.oauth.errors import OAuthError
 from connectors.core.oauth.inspect import Introspection
 from connectors.core.oauth.profile import Profile
 from connectors.core.oauth.token_endpoint import TokenEndpoint
@@ -34,11 +35,16 @@ def introspect_token(token: Token, actor: Actor) -> Introspection:
     """Asks the provider about the token, and stores what it says that was not known.
 
     One that has ended is refreshed; where that cannot be done, it needs consent. Raises Refused where the provider
-    takes no such call, and OAuthError when it cannot be asked; then nothing has changed.
+    takes no such call, and OAuthError when it cannot be asked; then nothing has changed, and that it was tried is on
+    record.
     """
     profile, registration = _profile(token), registration_of(token.oauth_client)
     access, refresh = SecretStr(token.access_token.reveal()), SecretStr(token.refresh_token.reveal())
-    learnt = inspect.introspect(profile, registration, access, refresh)
+    try:
+        learnt = inspect.introspect(profile, registration, access, refresh)
+    except OAuthError as error:
+        record_event(actor, "token.introspection_failed", token, note=str(error))
+        raise
     renews = TokenEndpoint(profile, registration).can_refresh(refresh)
     current = _store(token, learnt, actor, renews=renews)
     if current and learnt.active is False and token.state in (State.FRESH, State.FAILING):

@@ -18,7 +18,7 @@ from connectors.core.specs import UNREADABLE
 from connectors.flows import policies
 from connectors.flows.ledger_history import Cause, History
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import Connector, LedgerEntry, Project, Token, Workspace
+from connectors.models import Connector, LedgerEntry, Token, Workspace
 from connectors.models.ledger import MAX_SCOPE
 
 BATCH = 500
@@ -76,14 +76,6 @@ def catch_up(limit: int = 10_000) -> int:
     return len(ids)
 
 
-def project_changed(project: Project) -> None:
-    """Carries a project's environment into its entries, and judges it anew by the team's rules."""
-    LedgerEntry.objects.filter(project=project).exclude(environment=project.environment).update(
-        environment=project.environment
-    )
-    policies.recheck([project.pk])
-
-
 def sides_of(connector: Connector, held: Held | Token | None) -> Sides:
     """The four sides of one connector as they are known now, from its row and its token."""
     registered_known = connector.registered_at is not None and connector.registered_status != UNREADABLE
@@ -95,13 +87,6 @@ def sides_of(connector: Connector, held: Held | Token | None) -> Sides:
         granted=_granted(held) if holds and held is not None else None,
         held=holds,
     )
-
-
-def verdicts_of(connector: Connector) -> tuple[ScopeVerdict, ...]:
-    """What the ledger says of one connector, from its row and token as they are this moment."""
-    held = Token.objects.filter(connector=connector).only("id", *_HELD).first()
-    sides = sides_of(connector, held)
-    return comparer_of(connector.project.workspace).compare(connector.integration_type_id, sides)
 
 
 def comparer_of(workspace: Workspace) -> Comparer:

@@ -157,6 +157,16 @@ def described(membership: Membership) -> dict[str, str]:
     return {**holder, "role": membership.role, "where": str(place_of(membership))}
 
 
+def roles_in_words(memberships: models.QuerySet[Membership]) -> list[str]:
+    """What the event says of roles that go with the person, group or place that they hang on."""
+    rows = memberships.select_related("user", "group", "workspace", "project").order_by("pk")
+    return [f"{_holder(row)}: {row.role} of {place_of(row)}" for row in rows]
+
+
+def _holder(row: Membership) -> str:
+    return f"group {row.group.name}" if row.group else _name(row.user)
+
+
 def _name(user: User | None) -> str:
     return user.get_username() if user is not None else ""
 

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from pydantic import SecretStr
 
@@ -22,6 +24,7 @@ from connectors.core.errors import PortalError, Refused
 from connectors.core.oauth.errors import Kind, OAuthError
 from connectors.core.oauth.grant import Grant
 from connectors.core.oauth.token_endpoint import TokenEndpoint
+from connectors.flows.events import record_event
 from connectors.flows.lease import LAST_CALL, LEASE, LOOK_AGAIN, RowLease
 from connectors.flows.oauth_clients import endpoint_of
 from connectors.flows.refresh_store import Answer, store_answers
@@ -74,28 +77,30 @@ def refresh_now(token: Token, actor: Actor) -> TokenRefresh:
     return newest
 
 
-def fresh_access_token(token_id: int, *, min_left: dt.timedelta = dt.timedelta(seconds=60)) -> SecretStr:
-    """The access token, refreshed first when less than `min_left` of it is left.
+def fresh_access_token(token_id: int, actor: Actor, *, min_left: dt.timedelta = dt.timedelta(seconds=60)) -> SecretStr:
+    """The access token for the actor to use, refreshed first when less than `min_left` of it is left.
 
     Raises Refused when there is no usable one, with the reason; UnreadableSecretError when its key is gone.
     """
     token = Token.objects.get(pk=token_id)
     _refuse_dead(token)
-    _note_use(token)
+    _note_use(token, actor)
     if not token.is_expired(timezone.now() + min_left):
         return SecretStr(token.access_token.reveal())
-    token = _settled(token.pk, token.generation, token.failures, SCHEDULER)
+    token = _settled(token.pk, token.generation, token.failures, actor)
     _refuse_dead(token)
     if token.is_expired(timezone.now()):
         raise Refused(token.last_error or "The access token has ended and could not be refreshed.")
     return SecretStr(token.access_token.reveal())
 
 
-def _note_use(token: Token) -> None:
-    """Notes that the token is in use, to the hour: some providers end what is not used, and a forecast says when."""
+@transaction.atomic
+def _note_use(token: Token, actor: Actor) -> None:
+    """Notes, once an hour, that the token is in use: some providers end what is not used, and a forecast says when."""
     now = timezone.now()
-    if token.used_at is None or now - token.used_at > dt.timedelta(hours=1):
-        Token.objects.filter(pk=token.pk).update(used_at=now)
+    long_ago = Q(used_at=None) | Q(used_at__lt=now - dt.timedelta(hours=1))
+    if Token.objects.filter(long_ago, pk=token.pk).update(used_at=now):
+        record_event(actor, "token.used", token)
 
 
 def _settled(token_id: int, generation: int, failures: int, actor: Actor) -> Token:

@@ -11,13 +11,13 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 
-from connectors.core.actor import Actor
+from connectors.core.actor import SCHEDULER, Actor
 from connectors.core.errors import PortalError
 from connectors.core.oauth import schedule
 from connectors.core.oauth.errors import Kind, OAuthError
 from connectors.core.oauth.grant import Grant
 from connectors.flows import ledger
-from connectors.flows.events import record_event
+from connectors.flows.events import Change, record_event, record_events
 from connectors.models import OAuthClient, Sealed, Token, TokenRefresh
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,24 @@ def _store(answers: Sequence[Answer], actor: Actor) -> None:
     # An upsert of rows that are there and locked: Django's bulk_update takes ten times as long to build its statement.
     Token.objects.bulk_create(changed, update_conflicts=True, update_fields=_FIELDS, unique_fields=["id"])
     TokenRefresh.objects.bulk_create(history)
+    _put_on_record(history, actor)
     ledger.note(opens_else, actor, "token.refreshed")
+
+
+def _put_on_record(lines: Sequence[TokenRefresh], actor: Actor) -> None:
+    """What somebody asked for, and what failed. That a token was renewed in time is in its own history alone."""
+    told = [line for line in lines if line.outcome != Outcome.OK or actor != SCHEDULER]
+    if not told:
+        return
+    named = Token.objects.with_names().in_bulk([line.token.pk for line in told])
+    done = [Change(named[line.token.pk]) for line in told if line.outcome == Outcome.OK]
+    failed = [
+        Change(named[line.token.pk], after={"outcome": line.outcome}, note=line.note)
+        for line in told
+        if line.outcome != Outcome.OK
+    ]
+    record_events(actor, "token.refreshed", done)
+    record_events(actor, "token.refresh_failed", failed)
 
 
 def _opens(row: Token) -> tuple[bool, list[str] | None]:

@@ -169,20 +169,6 @@ REVIEW = (
     Column("outcome_note", "Note on the outcome", "Why it could not be carried out."),
     Column("snapshot_digest", "Fingerprint", "SHA-256 over the frozen rows of the whole review; the same in each row."),
 )
-FINDINGS = (
-    _WORKSPACE,
-    _PROJECT,
-    _PROJECT_NAME,
-    _ENVIRONMENT,
-    _TYPE,
-    Column("policy", "Policy", "The name of the rule that is broken."),
-    Column("effect", "Effect", "What the rule does: warn, approval or block."),
-    Column("scopes", "Scopes", "The scopes that break it."),
-    Column("finding", "Finding", "What is wrong, in words."),
-    Column("exception_until", "Excepted until (UTC)", "Until when an exception covers it. Empty: none does."),
-    Column("exception_owner", "Exception's owner", "Who answers for the exception."),
-    Column("since", "Since (UTC)", "Since when the rule has been broken."),
-)
 HOLDINGS = (
     Column("person", "Person", "About whom it is."),
     Column("kind", "Kind", "connector, workspace, consent-link, project, exception, review or alert-route."),
@@ -220,7 +206,6 @@ REPORTS: Mapping[str, tuple[Column, ...]] = {
     "connector-timeline": CHANGES,
     "person-holdings": HOLDINGS,
     "access-review": REVIEW,
-    "policy-findings": FINDINGS,
     "audit": AUDIT,
 }
 """Every report by its name."""

@@ -16,7 +16,7 @@ from connectors.flows.offboard import Holdings, other_holdings
 from connectors.flows.report_columns import REPORTS
 from connectors.flows.reviews import evidence_rows
 from connectors.flows.scope_facts import ScopeFacts
-from connectors.models import CatalogueScope, Connector, LedgerEntry, PolicyFinding, ReviewCampaign, Sensitivity
+from connectors.models import CatalogueScope, Connector, LedgerEntry, ReviewCampaign, Sensitivity
 from connectors.models.project import ProjectQuerySet
 
 READ_AT_ONCE = 2_000
@@ -111,11 +111,6 @@ def holdings_table(holdings: Holdings) -> Table:
 def review_table(campaign: ReviewCampaign, about: str = "") -> Table:
     """The evidence of an access review: what was frozen, who decided what and why, and what became of it."""
     return _table("access-review", f"Access review: {campaign.name}", evidence_rows(campaign), about)
-
-
-def findings_table(findings: QuerySet[PolicyFinding], about: str = "") -> Table:
-    """One row for each rule that a connector breaks."""
-    return _table("policy-findings", "Policy findings", _finding_rows(findings), about)
 
 
 _GROUPS = {
@@ -216,26 +211,6 @@ def _steps(change: SideChange) -> Iterator[tuple[str, str | None, str | None]]:
         yield "side", None, change.words
     yield from (("added", scope, None) for scope in change.added)
     yield from (("removed", scope, None) for scope in change.removed)
-
-
-def _finding_rows(findings: QuerySet[PolicyFinding]) -> Iterator[Row]:
-    rows = findings.select_related("rule", "project__workspace", "connector", "exception")
-    for row in rows.defer("connector__source", "project__notes").iterator(READ_AT_ONCE):
-        project, exception = row.project, row.exception
-        yield (
-            project.workspace.name,
-            project.slug,
-            project.name,
-            project.environment,
-            row.connector.integration_type_id,
-            row.rule.name,
-            row.rule.effect,
-            tuple(row.scopes),
-            row.sentence,
-            exception.expires_at if exception else None,
-            exception.owner_label if exception else None,
-            row.since,
-        )
 
 
 def _holding_rows(holdings: Holdings) -> Iterator[Row]:

@@ -15,7 +15,6 @@ from typing import Any
 from django.conf import settings
 
 from connectors.core.trail.form import FIELDS, moment
-from connectors.models import Event
 
 MORE = ("digest", "key_id")
 COLUMNS = ("id", *FIELDS, *MORE)
@@ -36,11 +35,6 @@ def archive_dir() -> Path:
 def document_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """An event as JSON has it, in files, exports and streams alike."""
     return {**row, "uid": str(row["uid"]), "at": moment(row["at"])}
-
-
-def event_document(event: Event) -> dict[str, Any]:
-    """An event as JSON has it, from its row."""
-    return document_of({name: getattr(event, name) for name in COLUMNS})
 
 
 def content_of(document: Mapping[str, Any]) -> dict[str, Any]:

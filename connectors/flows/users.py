@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from connectors.core.actor import Actor
 from connectors.flows.events import changes, record_event
-from connectors.flows.memberships import described
+from connectors.flows.memberships import roles_in_words
 from connectors.flows.sign_in import end_sessions
 from connectors.models import Membership
 from connectors.models.grants import forget_grants
@@ -62,19 +62,12 @@ def note_user_changed(actor: Actor, user: User, before: dict[str, Any]) -> None:
         end_sessions(user, actor)
 
 
-def note_password_set(actor: Actor, user: User) -> None:
-    """Somebody else set a person's password, or took it away."""
-    after = {"password": "set" if user.has_usable_password() else "taken away"}
-    record_event(actor, "user.password_set", user, after=after)
-
-
 @transaction.atomic
 def delete_user(actor: Actor, user: User) -> None:
     """Deletes an account with its roles, which go on record with it."""
-    roles = Membership.objects.filter(user=user).select_related("user", "group", "workspace", "project")
-    held = [f"{row['role']} of {row['where']}" for row in map(described, roles)]
     end_sessions(user, actor)
-    record_event(actor, "user.deleted", user, before={**_told(state_of(user)), "roles": held})
+    roles = roles_in_words(Membership.objects.filter(user=user))
+    record_event(actor, "user.deleted", user, before={**_told(state_of(user)), "roles": roles})
     user.delete()
 
 
@@ -98,9 +91,8 @@ def note_group_saved(actor: Actor, group: Group, before: dict[str, Any] | None) 
 def delete_group(actor: Actor, group: Group) -> None:
     """Deletes a group; its roles and its permissions end for everybody in it."""
     members = sorted(User.objects.filter(groups=group).values_list("username", flat=True))
-    roles = Membership.objects.filter(group=group).select_related("user", "group", "workspace", "project")
-    held = [f"{row['role']} of {row['where']}" for row in map(described, roles)]
-    record_event(actor, "group.deleted", group, before={**state_of_group(group), "members": members, "roles": held})
+    roles = roles_in_words(Membership.objects.filter(group=group))
+    record_event(actor, "group.deleted", group, before={**state_of_group(group), "members": members, "roles": roles})
     group.delete()
 
 

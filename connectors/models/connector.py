@@ -21,9 +21,6 @@ class ConnectorQuerySet(VisibleQuerySet["Connector"]):
         """Those that the portal asks for; the others are only known from Base44's list."""
         return self.filter(is_declared=True)
 
-    def drifting(self) -> ConnectorQuerySet:
-        return self.filter(sync_state__in=Connector.DRIFT_STATES)
-
     def without_ledger(self) -> ConnectorQuerySet:
         """Those whose ledger entries are still to be made, because the rules changed or they came round the flows."""
         return self.filter(ledger_at=None)

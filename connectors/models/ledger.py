@@ -136,10 +136,6 @@ class ScopePeriodQuerySet(VisibleQuerySet["ScopePeriod"]):
         """What was so at this moment. Name a project too: its history alone is then looked at."""
         return self.filter(Q(until=None) | Q(until__gt=moment), since__lte=moment)
 
-    def changed_between(self, start: dt.datetime, end: dt.datetime) -> ScopePeriodQuerySet:
-        """What began or ended after `start` and not after `end`."""
-        return self.filter(Q(since__gt=start, since__lte=end) | Q(until__gt=start, until__lte=end))
-
 
 class ScopePeriod(models.Model):
     """One row is a time during which one side listed one scope: the history behind the ledger.

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from .visibility import VisibleQuerySet
@@ -44,17 +44,6 @@ class ProjectQuerySet(VisibleQuerySet["Project"]):
         """Projects whose periodic sync is due at `now` and whose workspace has a credential."""
         return self.filter(Q(next_sync_at=None) | Q(next_sync_at__lte=now)).exclude(
             workspace__credential_state__in=[Workspace.CredentialState.MISSING, Workspace.CredentialState.REFUSED]
-        )
-
-    def with_connector_counts(self) -> ProjectQuerySet:
-        """Adds `connector_count` (declared), `drift_count` and `attention_count`."""
-        from .connector import Connector
-
-        drifted = Q(connectors__sync_state__in=Connector.DRIFT_STATES)
-        return self.annotate(
-            connector_count=Count("connectors", filter=Q(connectors__is_declared=True)),
-            drift_count=Count("connectors", filter=drifted),
-            attention_count=Count("connectors", filter=Q(connectors__needs_attention=True)),
         )
 
 

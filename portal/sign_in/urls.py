@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from portal.sign_in import sessions, views
 from portal.sign_in.login import Login
+from portal.sign_in.passwords import none_to_set
 from portal.sign_in.second_factor import RemovePasskey
 
 _ACCOUNT_PAGES = {
@@ -16,7 +17,6 @@ _ACCOUNT_PAGES = {
     "account_signup",  # allauth's login page links to it by name; the adapter answers "closed"
     "account_reauthenticate",
     "account_change_password",
-    "account_set_password",
 }
 _RESET_PAGES = {
     "account_reset_password",
@@ -34,6 +34,7 @@ def account_patterns() -> list[URLPattern]:
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("login/", Login.as_view(), name="account_login"),
+    path("password/set/", none_to_set, name="account_set_password"),
     *account_patterns(),
     # Ahead of allauth's own, which lets the last key go.
     path("2fa/webauthn/keys/<int:pk>/remove/", RemovePasskey.as_view(), name="mfa_remove_webauthn"),

@@ -142,13 +142,6 @@ def test_a_list_takes_the_same_statements_for_10_rows_and_for_200(
     assert (few, queries(browser, path_of(model))) == (pinned, pinned)
 
 
-def test_the_list_of_connectors_takes_no_more_for_10000(browser: Client) -> None:
-    make_fleet(1000, 10)
-    assert queries(browser, path_of("connector")) == 9
-    assert queries(browser, f"{path_of('connector')}?agrees=unknown&project__environment__exact=development") == 9
-    assert queries(browser, f"{path_of('connector')}?p=100") == 9
-
-
 def test_the_list_of_connectors_never_reads_imported_files(browser: Client, project: Project) -> None:
     make_connector(project, "slack", source=b"// a comment", source_path="slack.jsonc")
     with CaptureQueriesContext(connection) as captured:

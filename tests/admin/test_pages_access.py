@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from connectors.models import Connector, Event, Project, RepositoryRun, SavedView, SyncRun
 from tests.factories import make_connector, make_placement, make_project, make_repository, make_user, make_workspace
+from tests.teams import browser_of
 
 Rows = Mapping[str, Model]
 PAGES = {
@@ -96,12 +97,6 @@ def address(operator: User) -> Callable[[str], str]:
     return of
 
 
-def logged_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.mark.parametrize("page", sorted(PAGES | CHANGES))
 def test_somebody_who_is_not_logged_in_is_sent_to_the_login(page: str, address: Callable[[str], str]) -> None:
     answer = Client().get(address(page))
@@ -111,30 +106,30 @@ def test_somebody_who_is_not_logged_in_is_sent_to_the_login(page: str, address: 
 
 @pytest.mark.parametrize("page", sorted(PAGES | CHANGES))
 def test_a_stranger_learns_nothing(page: str, address: Callable[[str], str], stranger: User) -> None:
-    answer = logged_in(stranger).get(address(page))
+    answer = browser_of(stranger).get(address(page))
     assert answer.status_code in (302, 403, 404)
     assert b"ecret" not in answer.content
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_staff_without_the_view_permission_are_refused(page: str, address: Callable[[str], str], viewer: User) -> None:
-    assert logged_in(viewer).get(address(page)).status_code == (404 if PAGES[page] else 403)
+    assert browser_of(viewer).get(address(page)).status_code == (404 if PAGES[page] else 403)
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.keys() - FOR_ADDING))
 def test_whoever_may_view_sees_the_page(page: str, address: Callable[[str], str], reader: User) -> None:
-    assert logged_in(reader).get(address(page)).status_code == 200
+    assert browser_of(reader).get(address(page)).status_code == 200
 
 
 @pytest.mark.parametrize("page", sorted(FOR_ADDING))
 def test_whoever_may_only_view_does_not_see_the_apps(page: str, address: Callable[[str], str], reader: User) -> None:
-    assert logged_in(reader).get(address(page)).status_code == 403
+    assert browser_of(reader).get(address(page)).status_code == 403
 
 
 @pytest.mark.parametrize("page", CHANGES)
 def test_whoever_may_only_view_changes_nothing(page: str, address: Callable[[str], str], reader: User) -> None:
     path = address(page)
-    assert logged_in(reader).post(path, {"action": "apply"}).status_code == 403
+    assert browser_of(reader).post(path, {"action": "apply"}).status_code == 403
     assert not Event.objects.exclude(verb="access.denied").exists()
 
 
@@ -147,24 +142,24 @@ def test_a_post_from_elsewhere_is_refused(page: str, address: Callable[[str], st
 
 @pytest.mark.parametrize("page", POST_ONLY)
 def test_what_changes_something_does_not_answer_a_get(page: str, address: Callable[[str], str], operator: User) -> None:
-    assert logged_in(operator).get(address(page)).status_code == 405
+    assert browser_of(operator).get(address(page)).status_code == 405
 
 
 @pytest.mark.parametrize("page", sorted(name for name, kind in (PAGES | CHANGES).items() if kind))
 def test_a_row_that_does_not_exist_is_not_found(page: str, operator: User) -> None:
-    assert logged_in(operator).get(reverse(f"admin:connectors_{page}", args=[987654])).status_code == 404
+    assert browser_of(operator).get(reverse(f"admin:connectors_{page}", args=[987654])).status_code == 404
 
 
 def test_a_page_of_several_projects_leaves_out_ids_that_name_nothing(operator: User, project: Project) -> None:
     path = reverse("admin:connectors_project_plan_many")
-    answer = logged_in(operator).get(f"{path}?ids={project.pk},987654,abc,-1,{'9' * 40}")
+    answer = browser_of(operator).get(f"{path}?ids={project.pk},987654,abc,-1,{'9' * 40}")
     assert [plan.project for plan in answer.context["plans"]] == [project]
 
 
 def test_names_and_reasons_are_escaped(operator: User) -> None:
     project = make_project("x", name="<script>alert(1)</script>")
     make_connector(project, "gmail", ["<b>scope</b>"], consent=Connector.Consent.NEEDED, consent_note="<i>note</i>")
-    answer = logged_in(operator).get(reverse("admin:connectors_project_consents", args=[project.pk]))
+    answer = browser_of(operator).get(reverse("admin:connectors_project_consents", args=[project.pk]))
     assert b"<script>alert" not in answer.content
     assert b"<b>scope" not in answer.content
     assert b"<i>note" not in answer.content
@@ -174,4 +169,4 @@ def test_a_user_with_the_permission_for_connectors_alone_applies_nothing(address
     user = make_user("connectors-only", staff=True)
     wanted = ["view_project", "view_connector", "change_connector"]
     user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
-    assert logged_in(user).post(address("project_plan"), {"action": "apply"}).status_code == 403
+    assert browser_of(user).post(address("project_plan"), {"action": "apply"}).status_code == 403

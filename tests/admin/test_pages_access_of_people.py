@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from connectors.models import Event, Project
 from tests.factories import make_membership, make_project, make_user, make_workspace
+from tests.teams import browser_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,21 +34,15 @@ def at(place: Project) -> str:
     return reverse("admin:connectors_project_access", args=[place.pk])
 
 
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def somebody(role: str, project: Project, name: str = "olga") -> Client:
     user = make_user(name, staff=True)
     make_membership(user, role, project=project)
-    return client_of(user)
+    return browser_of(user)
 
 
 def test_everybody_finds_their_own_page(ann: User, project: Project) -> None:
     make_membership(ann, "viewer", project=project)
-    answer = client_of(ann).get(reverse("admin:connectors_membership_mine"), follow=True)
+    answer = browser_of(ann).get(reverse("admin:connectors_membership_mine"), follow=True)
     assert answer.redirect_chain == [(of(ann), 302)]
     assert answer.context["title"] == "What you can do"
     assert [one.place for one, _ in answer.context["held"]] == [project.name]
@@ -55,12 +50,12 @@ def test_everybody_finds_their_own_page(ann: User, project: Project) -> None:
 
 def test_the_way_back_leads_only_where_one_may_go(ann: User, browser: Client) -> None:
     logins = reverse("admin:auth_user_changelist").encode()
-    assert logins not in client_of(ann).get(of(ann)).content
+    assert logins not in browser_of(ann).get(of(ann)).content
     assert logins in browser.get(of(ann)).content
 
 
 def test_whoever_has_no_role_is_told_whom_to_ask(ann: User) -> None:
-    assert b"You have no role yet" in client_of(ann).get(of(ann)).content
+    assert b"You have no role yet" in browser_of(ann).get(of(ann)).content
 
 
 def test_a_person_of_another_team_does_not_exist(ann: User, project: Project, elsewhere: Project) -> None:

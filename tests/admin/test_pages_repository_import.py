@@ -26,6 +26,7 @@ from tests.factories import (
     make_repository_file,
     make_rule,
 )
+from tests.teams import browser_of
 
 READ, SEND, LABELS = "mail.read", "mail.send", "mail.labels"
 WHO = {"commit": "1f0c9a7be2" * 4, "author": "Mira Vale <mira@example.com>", "committed_at": timezone.now()}
@@ -256,15 +257,9 @@ def test_looking_at_its_address_reads_nothing(browser: Client, placed: Placement
 # Who may
 
 
-def logged_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 def test_whoever_may_only_look_sees_what_waits_and_can_press_nothing(reader: User, placed: Placement) -> None:
     incoming(placed)
-    client = logged_in(reader)
+    client = browser_of(reader)
     found = page(client, placed)
     assert LABELS in found.text
     assert "Import 1 change" not in found.text
@@ -274,13 +269,13 @@ def test_whoever_may_only_look_sees_what_waits_and_can_press_nothing(reader: Use
 
 def test_importing_wants_the_permission_to_change_projects(reader: User, placed: Placement) -> None:
     reader.user_permissions.add(Permission.objects.get(codename="change_repository"))
-    client = logged_in(reader)
+    client = browser_of(reader)
     assert client.post(address(placed), {}).status_code == 403
     assert read_now(client, placed).status_code == 302
 
 
 def test_for_staff_without_a_role_there_is_neither(viewer: User, placed: Placement) -> None:
-    assert logged_in(viewer).get(address(placed)).status_code == 404
+    assert browser_of(viewer).get(address(placed)).status_code == 404
 
 
 def test_a_repository_that_is_not_there_is_not_found(browser: Client, placed: Placement) -> None:

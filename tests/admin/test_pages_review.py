@@ -18,18 +18,13 @@ from connectors.models import Connector, Event, Project, ReviewCampaign, ReviewI
 from tests.admin.html import parse
 from tests.factories import make_project, make_user
 from tests.flows.reviewing import ALL_MAIL, READ, SEND, acting, draft, in_ledger, item, opened, rule
+from tests.teams import browser_of
 
 Decision, Outcome = ReviewItem.Decision, ReviewItem.Outcome
 
 
 def address(page: str, campaign: ReviewCampaign, **query: str) -> str:
     return reverse(f"admin:connectors_reviewcampaign_{page}", args=[campaign.pk], query=query or None)
-
-
-def logged_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def text_of(answer: Any) -> str:
@@ -151,7 +146,7 @@ def test_an_open_review_is_not_opened_again(browser: Client, owned: Project) -> 
 
 def test_an_owner_without_any_permission_decides_on_their_own_list(owned: Project, viewer: User) -> None:
     campaign = opened()
-    client = logged_in(viewer)
+    client = browser_of(viewer)
     assert "0 of 2 decided" in text_of(client.get(address("decide", campaign)))
     post_row(client, campaign, decision="remove")
     row = item(campaign)
@@ -162,23 +157,23 @@ def test_an_owner_sees_no_scope_of_others(owned: Project, viewer: User) -> None:
     in_ledger(make_project("foreign", name="Zebra"), scopes=[ALL_MAIL])
     campaign = opened()
     for owner in ("all", "none", "me"):
-        assert "Zebra" not in text_of(logged_in(viewer).get(address("decide", campaign, owner=owner, show="all")))
-    assert post_row(logged_in(viewer), campaign, ALL_MAIL, decision="remove").status_code == 403
+        assert "Zebra" not in text_of(browser_of(viewer).get(address("decide", campaign, owner=owner, show="all")))
+    assert post_row(browser_of(viewer), campaign, ALL_MAIL, decision="remove").status_code == 403
 
 
 def test_for_staff_who_own_nothing_there_is_no_review(owned: Project) -> None:
     campaign = opened()
-    other = logged_in(make_user("other", staff=True))
+    other = browser_of(make_user("other", staff=True))
     assert other.get(address("decide", campaign)).status_code == 404
     assert post_row(other, campaign, decision="remove").status_code == 404
 
 
 def test_whoever_may_only_view_reviews_decides_nothing(owned: Project, reader: User) -> None:
     campaign = opened()
-    page = logged_in(reader).get(address("decide", campaign, owner="all"))
+    page = browser_of(reader).get(address("decide", campaign, owner="all"))
     assert page.status_code == 200
     assert b'value="keep"' not in page.content
-    assert post_row(logged_in(reader), campaign, decision="keep").status_code == 403
+    assert post_row(browser_of(reader), campaign, decision="keep").status_code == 403
     assert item(campaign).decision == ""
 
 
@@ -188,7 +183,7 @@ def test_whoever_runs_reviews_decides_in_the_owners_stead(owned: Project) -> Non
     runner.user_permissions.set(
         Permission.objects.filter(codename__in=["view_reviewcampaign", "change_reviewcampaign"])
     )
-    post_row(logged_in(runner), campaign, decision="keep")
+    post_row(browser_of(runner), campaign, decision="keep")
     assert item(campaign).decided_by == runner
 
 
@@ -196,7 +191,7 @@ def test_a_decision_without_its_reason_is_told_beside_the_row_and_keeps_what_was
     owned: Project, viewer: User
 ) -> None:
     campaign = opened()
-    answer = post_row(logged_in(viewer), campaign, decision="remove", reason="")
+    answer = post_row(browser_of(viewer), campaign, decision="remove", reason="")
     assert answer.status_code == 200
     (line,) = [line for group in answer.context["groups"] for line in group.lines if line.problem]
     assert (line.item.scope, line.decision) == (SEND, "remove")
@@ -206,7 +201,7 @@ def test_a_decision_without_its_reason_is_told_beside_the_row_and_keeps_what_was
 def test_a_scope_is_narrowed_to_one_that_the_page_offers(owned: Project, viewer: User) -> None:
     in_ledger(make_project("second", owner=viewer), scopes=[ALL_MAIL])
     campaign = opened()
-    client = logged_in(viewer)
+    client = browser_of(viewer)
     offered = parse(client.get(address("decide", campaign)).content).having("value", READ)
     assert offered
     post_row(client, campaign, ALL_MAIL, decision="narrow", narrow_to=READ)
@@ -219,7 +214,7 @@ def test_all_of_a_connector_is_kept_at_once_and_what_was_decided_stays(owned: Pr
     rule(campaign, Decision.REMOVE, READ)
     first = str(item(campaign).pk)
     data = {"item": first, "action": "keep_rest", "reason": "All of it is in use."}
-    answer = logged_in(viewer).post(address("decide", campaign), data)
+    answer = browser_of(viewer).post(address("decide", campaign), data)
     assert answer.status_code == 302
     assert [item(campaign, scope).decision for scope in (SEND, READ, ALL_MAIL)] == ["keep", "remove", ""]
 
@@ -227,14 +222,14 @@ def test_all_of_a_connector_is_kept_at_once_and_what_was_decided_stays(owned: Pr
 def test_a_decision_is_taken_back(owned: Project, viewer: User) -> None:
     campaign = opened()
     rule(campaign, Decision.KEEP)
-    post_row(logged_in(viewer), campaign, action="take_back", decision="keep")
+    post_row(browser_of(viewer), campaign, action="take_back", decision="keep")
     assert item(campaign).decision == ""
 
 
 @pytest.mark.parametrize("data", [{"decision": "shred"}, {"decision": ""}, {"item": "abc"}, {"item": "987654"}, {}])
 def test_a_forged_form_decides_nothing(data: dict[str, str], owned: Project, viewer: User) -> None:
     campaign = opened()
-    answer = post_row(logged_in(viewer), campaign, **{"action": "save", **data})
+    answer = post_row(browser_of(viewer), campaign, **{"action": "save", **data})
     assert answer.status_code in (200, 302, 403)
     assert not campaign.items.exclude(decision="").exists()
 
@@ -243,16 +238,16 @@ def test_a_closed_review_is_read_only(owned: Project, viewer: User) -> None:
     campaign = opened()
     rule(campaign, Decision.KEEP, reason="Every day.")
     ReviewCampaign.objects.update(state="closed")
-    page = logged_in(viewer).get(address("decide", campaign, show="all"))
+    page = browser_of(viewer).get(address("decide", campaign, show="all"))
     assert "Every day." in text_of(page)
     assert b'name="decision"' not in page.content
-    assert "closed" in text_of(post_row(logged_in(viewer), campaign, decision="remove"))
+    assert "closed" in text_of(post_row(browser_of(viewer), campaign, decision="remove"))
 
 
 def test_only_what_is_undecided_is_listed_unless_everything_is_asked_for(owned: Project, viewer: User) -> None:
     campaign = opened()
     rule(campaign, Decision.KEEP, SEND)
-    client = logged_in(viewer)
+    client = browser_of(viewer)
     shown = [
         [line.item.scope for group in answer.context["groups"] for line in group.lines]
         for answer in (client.get(address("decide", campaign)), client.get(address("decide", campaign, show="all")))
@@ -264,7 +259,7 @@ def test_an_owners_list_costs_the_same_queries_for_many_connectors(owned: Projec
     campaign = opened("Small")
     for number in range(20):
         in_ledger(make_project(f"p{number}", owner=viewer))
-    large, client = opened("Large"), logged_in(viewer)
+    large, client = opened("Large"), browser_of(viewer)
     costs = []
     for one in (campaign, large):
         cache.clear()
@@ -310,7 +305,7 @@ def test_declaring_asks_for_both_permissions(lacking: str, owned: Project) -> No
     user = make_user("half", staff=True)
     names = {"view_reviewcampaign", "change_reviewcampaign", "change_connector"} - {lacking}
     user.user_permissions.set(Permission.objects.filter(codename__in=names))
-    assert logged_in(user).post(address("carry_out", campaign)).status_code == 403
+    assert browser_of(user).post(address("carry_out", campaign)).status_code == 403
     assert item(campaign).outcome == Outcome.WAITING
 
 

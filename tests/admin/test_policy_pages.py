@@ -19,16 +19,11 @@ from connectors.models import Connector, Event, PolicyException, PolicyFinding, 
 from tests.admin.form_data import address, errors, save, told
 from tests.admin.html import parse
 from tests.factories import keep_ledger, make_connector, make_exception, make_project, make_rule, make_type, make_user
+from tests.teams import browser_of
 
 pytestmark = pytest.mark.django_db
 
 READ, SEND = "https://www.googleapis.com/auth/gmail.readonly", "https://www.googleapis.com/auth/gmail.send"
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from connectors.flows import repository_runs
 from connectors.flows.repository_read import read_repository
@@ -24,13 +22,10 @@ COMMENTED = '{"type": "gmail", "scopes": ["a" /* read */]}\n'
 
 
 @pytest.fixture
-def repo(tmp_path: Path, settings: Settings) -> RepoMaker:
+def repo(disk_repo: RepoMaker) -> RepoMaker:
     """A repository on this disk with the files of two connectors."""
-    settings.GIT_ALLOW_FILE_URLS = True
-    settings.GIT_CACHE_DIR = str(tmp_path / "cache")
-    made = RepoMaker(tmp_path / "apps.git")
-    made.commit({GMAIL: COMMENTED, SLACK: '{"type": "slack", "scopes": ["s"]}\n'})
-    return made
+    disk_repo.commit({GMAIL: COMMENTED, SLACK: '{"type": "slack", "scopes": ["s"]}\n'})
+    return disk_repo
 
 
 @pytest.fixture

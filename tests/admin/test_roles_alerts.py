@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -23,15 +22,10 @@ from tests.factories import (
     make_user,
     make_workspace,
 )
+from tests.teams import browser_of
 
 INCIDENTS = "admin:connectors_incident_changelist"
 ROUTES = "admin:connectors_alertroute_changelist"
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def titles(user: User) -> set[str]:

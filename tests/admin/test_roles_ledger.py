@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 
 from connectors.models import CatalogueScope, Connector, Membership, Project, SavedView
 from tests.factories import make_membership, make_project, make_token, make_type, make_user, make_workspace
 from tests.flows.reviewing import SEND, in_ledger
+from tests.teams import browser_of
 
 LEDGER = "admin:connectors_ledgerentry_"
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def get(user: User, page: str, *args: object, **query: str) -> Any:

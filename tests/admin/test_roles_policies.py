@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,15 +15,10 @@ from connectors.models import PolicyException, PolicyRule, Project
 from tests.admin.form_data import address, errors, save
 from tests.factories import make_exception, make_membership, make_project, make_rule, make_user, make_workspace
 from tests.flows.reviewing import SEND, in_ledger
+from tests.teams import browser_of
 
 RULES = "admin:connectors_policyrule_changelist"
 EXCEPTIONS = "admin:connectors_policyexception_changelist"
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

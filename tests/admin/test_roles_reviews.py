@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from connectors.models import Connector, Project, ReviewCampaign
 from tests.admin.form_data import errors, save
 from tests.factories import make_membership, make_project, make_user, make_workspace
 from tests.flows.reviewing import SEND, in_ledger, opened, rule
+from tests.teams import browser_of
 
 LIST = "admin:connectors_reviewcampaign_changelist"
 
@@ -25,12 +25,6 @@ def page(name: str, campaign: ReviewCampaign, **query: str) -> str:
 
 def due() -> dt.datetime:
     return timezone.now() + dt.timedelta(days=9)
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def prepare(projects: int, connectors: int, people: int) -> dict[str, Any]:
             "projects": "/admin/connectors/project/",
             "connectors": "/admin/connectors/connector/",
             "connectors, filtered": "/admin/connectors/connector/?agrees=no",
-            "search": "/admin/search/?search=project-77",
+            "search": "/admin/search/?s=project-77",
             "project": f"/admin/connectors/project/{project.pk}/change/",
             "connector": f"/admin/connectors/connector/{connector.pk}/change/",
             "ledger": "/admin/connectors/ledgerentry/",

@@ -57,6 +57,7 @@ def new_place(kind: str) -> Iterator[Place]:
             "ENCRYPTION_KEYS": Fernet.generate_key().decode("ascii"),
             "HTTPS": "off",
             "LOG_LEVEL": "ERROR",
+            "OUTGOING_ALLOWED_PRIVATE_HOSTS": "127.0.0.1,localhost",
         }
         if kind == EMBEDDED:
             yield Place(kind, folder, env)

@@ -107,6 +107,8 @@ def main(arguments: list[str]) -> int:
     kinds, left_out = places.kinds()
     if chosen.only_embedded:
         kinds, left_out = kinds[:1], []
+    if chosen.only_servers:
+        kinds = kinds[1:]
     report.unmeasured += left_out
     report.start()
     for name in chosen.benchmarks or [name for name in BENCHMARKS if name not in ON_REQUEST]:
@@ -128,6 +130,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="part of the full size (1)")
     parser.add_argument("--minutes", type=float, default=1.0, help="how long the load lasts (1)")
     parser.add_argument("--only-embedded", action="store_true", help="leave out PostgreSQL and Redis")
+    parser.add_argument("--only-servers", action="store_true", help="leave out SQLite and the disk")
     chosen = parser.parse_args(arguments)
     if unknown := [name for name in chosen.benchmarks if name not in BENCHMARKS]:
         parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")

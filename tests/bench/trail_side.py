@@ -54,7 +54,7 @@ def _row(number: int, rows: int) -> list[Any]:
     user = number % 20
     content = {
         "uid": uuid.uuid4(),
-        "at": NOW - YEAR + YEAR * number / rows,
+        "at": NOW - YEAR + YEAR * (number / rows),
         "verb": verb,
         "user_id": user + 2,
         "actor_label": f"user{user}",

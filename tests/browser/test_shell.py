@@ -101,6 +101,19 @@ def test_the_theme_is_chosen_by_keyboard_and_kept_also_on_the_login_page(window:
     expect(window.page.locator("html")).to_have_class("dark")
 
 
+def test_the_theme_follows_the_system_while_none_was_chosen(window: Watched) -> None:
+    window.open("/admin/")
+    html = window.page.locator("html")
+    window.page.emulate_media(color_scheme="dark")
+    expect(html).to_have_class("dark")
+    window.page.emulate_media(color_scheme="light")
+    expect(html).to_have_class("")
+    window.page.keyboard.press("Control+e")
+    expect(html).to_have_class("light")
+    window.page.emulate_media(color_scheme="dark")
+    expect(html).to_have_class("light")
+
+
 def test_the_account_menu_opens_by_keyboard(window: Watched) -> None:
     window.open("/admin/")
     focus_on(window, "A")

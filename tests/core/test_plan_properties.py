@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from connectors.core.catalog import load_catalog
 from connectors.core.plan import ActionKind, Plan, make_plan
 from connectors.core.scopes import ScopeRules
-from connectors.core.simulate import simulate
 from connectors.core.specs import STRIPE, ConnectorSpec, RegisteredConnector, RegisteredState
+from tests.core.simulate import simulate
 
 TYPES = ["gmail", "github", "slack", "slackbot", "outlook", "notion", "share_point", "google_photos", "Slack", STRIPE]
 

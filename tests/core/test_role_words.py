@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.core.role_words import ABILITIES, ROLE_ABOUT, Level, abilities_of, abilities_of_role, ability_called
+from connectors.core.role_words import ABILITIES, ROLE_ABOUT, Level, abilities_of, ability_called
 from connectors.core.roles import PERMISSIONS, Role
 
 WIDTHS = {Level.PROJECT: "a project", Level.WORKSPACE: "a workspace", Level.EVERYWHERE: "everything"}
@@ -22,7 +22,7 @@ def test_every_permission_of_a_role_is_in_exactly_one_ability() -> None:
 @pytest.mark.parametrize("role", Role)
 def test_a_role_has_all_of_an_ability_or_none_of_it(role: Role) -> None:
     parts = [ability.key for ability in ABILITIES if ability.codenames & PERMISSIONS[role]]
-    assert parts == [ability.key for ability in abilities_of_role(role)]
+    assert parts == [ability.key for ability in abilities_of(PERMISSIONS[role])]
 
 
 def test_every_role_has_a_sentence() -> None:

@@ -28,9 +28,10 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A process group that was killed; with 0 it is the database that everybody stores in."""
+    """A process group that was killed between two moments; with 0 it is the database that everybody stores in."""
 
-    at: float
+    begun: float
+    over: float
     group: int
 
 
@@ -50,7 +51,10 @@ class Provider:
         if self.fails > 0:
             self.fails -= 1
             return 503, {"error": "temporarily_unavailable"}
-        use = Use(time.monotonic(), group_behind(getattr(self.server.caller, "port", 0)))
+        asked = time.monotonic()
+        group = group_behind(getattr(self.server.caller, "port", 0))
+        # Whoever is gone by now may have died while we looked.
+        use = Use(asked if group else time.monotonic(), group)
         self.uses.setdefault(form.get("refresh_token", ""), []).append(use)
         return None
 
@@ -72,9 +76,10 @@ class Provider:
 
 
 def _excuses(death: Death, first: Use, second: Use) -> bool:
-    if not first.group and first.at - GONE <= death.at <= first.at:
+    if not first.group and first.at - GONE <= death.over and death.begun <= first.at:
         return True  # it had died before the call that it made was looked at
-    return death.group in (0, first.group) and first.at <= death.at <= min(second.at, first.at + UNDER_WAY)
+    last = min(second.at, first.at + UNDER_WAY)
+    return death.group in (0, first.group) and first.at <= death.over and death.begun <= last
 
 
 def group_behind(port: int) -> int:

@@ -52,6 +52,10 @@ def first_use(provider: Provider) -> float:
     return provider.reused[0][0].at
 
 
+def death(at: float, group: int) -> Death:
+    return Death(at, at + 0.1, group)
+
+
 def test_a_refresh_token_that_is_used_once_is_nothing_to_tell(idp: TokenServer) -> None:
     provider = Provider(idp)
     use(idp, idp.issue()[1])
@@ -64,19 +68,19 @@ def test_a_refresh_token_that_is_used_twice_is_told(used_twice: Provider) -> Non
 
 @pytest.mark.parametrize("group", [7, 0], ids=["whoever asked", "the database"])
 def test_a_death_with_the_answer_under_way_excuses_the_second_use(used_twice: Provider, group: int) -> None:
-    assert used_twice.unexplained([Death(first_use(used_twice) + 0.5, group)]) == []
+    assert used_twice.unexplained([death(first_use(used_twice) + 0.5, group)]) == []
 
 
 @pytest.mark.parametrize(("after", "group"), [(-0.5, 7), (0.5, 8), (1.5, 7)], ids=["before", "another", "too late"])
 def test_no_other_death_excuses_it(used_twice: Provider, after: float, group: int) -> None:
-    assert len(used_twice.unexplained([Death(first_use(used_twice) + after, group)])) == 1
+    assert len(used_twice.unexplained([death(first_use(used_twice) + after, group)])) == 1
 
 
 def test_whoever_had_died_before_the_call_was_looked_at_is_excused(used_twice: Provider) -> None:
     ((token, (first, second)),) = used_twice.uses.items()
     used_twice.uses[token] = [Use(first.at, 0), second]
-    assert used_twice.unexplained([Death(first.at - 0.5, 7)]) == []
-    assert len(used_twice.unexplained([Death(first.at - 60, 7)])) == 1
+    assert used_twice.unexplained([death(first.at - 0.5, 7)]) == []
+    assert len(used_twice.unexplained([death(first.at - 60, 7)])) == 1
 
 
 def test_the_process_behind_a_connection_is_found() -> None:

@@ -82,8 +82,9 @@ class Troubles:
     def _kill(self, chance: random.Random) -> None:
         name, whole = chance.choice(TARGETS), chance.random() < 0.7
         self.counts[name.split("-")[0]] += 1
+        begun = time.monotonic()
         group = self.world.processes[name].kill(whole=whole or name == "web")
-        self.deaths.append(Death(time.monotonic(), group))
+        self.deaths.append(Death(begun, time.monotonic(), group))
 
     def _outage(self, what: str, chance: random.Random) -> None:
         self.counts[what] += 1
@@ -99,8 +100,9 @@ class Troubles:
         actions[what]()
 
     def _restart_postgres(self) -> None:
+        begun = time.monotonic()
         self.world.postgres.crash()
-        self.deaths.append(Death(time.monotonic(), 0))
+        self.deaths.append(Death(begun, time.monotonic(), 0))
         time.sleep(0.5)
         self.world.postgres.start()
 

@@ -110,7 +110,7 @@ def _tokens(world: World, deaths: Sequence[Death]) -> Iterator[str]:
             yield f"the token of {grant} ({token.state}) is not the one that the provider gave last"
         refreshed = TokenRefresh.objects.filter(token=token.pk, outcome=TokenRefresh.Outcome.OK).count()
         if server.rotations(grant) != refreshed:
-            yield f"the token of {grant} was refreshed {server.rotations(grant)} times, and {refreshed} are on record"
+            yield f"the token of {grant} was refreshed {server.rotations(grant)} times, {refreshed} in its history"
 
 
 def _repository(world: World) -> Iterator[str]:

@@ -123,5 +123,6 @@ def _environment(folder: Path, database: str, broker: str) -> dict[str, str]:
         "RATE_LIMITS": "off",
         "SYNC_INTERVAL": "3600",
         "GIT_ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
+        "OUTGOING_ALLOWED_PRIVATE_HOSTS": "127.0.0.1,localhost",
         "GIT_TIMEOUT": "20",
     }

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
-from pytest_django import Settings
 
 from connectors.core.actor import SCHEDULER
 from connectors.core.base44.client import Base44Client
@@ -227,12 +226,9 @@ def test_the_approved_bytes_are_handed_out_once(shop: Project, ann: User, bob: U
 
 
 @pytest.fixture
-def repo(tmp_path: Path, settings: Settings) -> RepoMaker:
-    settings.GIT_ALLOW_FILE_URLS = True
-    settings.GIT_CACHE_DIR = str(tmp_path / "cache")
-    made = RepoMaker(tmp_path / "apps.git")
-    made.commit({"README.md": "# Apps\n"})
-    return made
+def repo(disk_repo: RepoMaker) -> RepoMaker:
+    disk_repo.commit({"README.md": "# Apps\n"})
+    return disk_repo
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from connectors.core.base44.client import Base44Client
 from connectors.core.base44.emulator import Emulator
-from connectors.core.errors import Refused
+from connectors.core.errors import ApiError, Refused
 from connectors.flows import consent
 from connectors.models import Connector, Event, Project
 from tests.factories import SHELL, make_connector
@@ -32,6 +32,20 @@ def poll(connector: Connector, client: Base44Client) -> Connector:
 def test_an_approved_consent_ends_in_sync(base44: Emulator, connector: Connector, client: Base44Client) -> None:
     assert consent.ask_consent(connector, client, SHELL) is not None
     base44.consent(APP, "slackbot")
+    row = poll(connector, client)
+    assert (row.consent, row.sync_state) == (Consent.NONE, Connector.SyncState.IN_SYNC)
+
+
+def test_a_consent_counts_as_given_only_with_what_base44_then_lists(
+    base44: Emulator, connector: Connector, client: Base44Client
+) -> None:
+    consent.ask_consent(connector, client, SHELL)
+    base44.consent(APP, "slackbot")
+    base44.fail("GET", "/list", status=400)
+    with pytest.raises(ApiError):
+        poll(connector, client)
+    connector.refresh_from_db()
+    assert connector.consent == Consent.PENDING
     row = poll(connector, client)
     assert (row.consent, row.sync_state) == (Consent.NONE, Connector.SyncState.IN_SYNC)
 

@@ -113,9 +113,11 @@ def test_an_answer_about_a_pair_that_was_replaced_meanwhile_changes_nothing(toke
 def test_a_provider_that_cannot_be_asked_changes_nothing(status: int, token: Token, idp: TokenServer) -> None:
     before = Token.objects.values().get()
     says(idp, status, error="anything")
-    with pytest.raises(OAuthError):
+    with pytest.raises(OAuthError) as caught:
         introspect_token(token, SHELL)
     assert Token.objects.values().get() == before
+    event = Event.objects.get(verb="token.introspection_failed")
+    assert (event.target_id, event.note) == (str(token.pk), str(caught.value))
 
 
 def test_the_record_names_what_changed_and_holds_no_text(token: Token, idp: TokenServer) -> None:

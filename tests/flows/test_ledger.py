@@ -211,5 +211,5 @@ def test_the_environment_of_a_project_follows_into_its_entries(shop: Project) ->
     declare(shop, "gmail", [READ], {}, ADA)
     shop.environment = Project.Environment.PRODUCTION
     shop.save()
-    ledger.project_changed(shop)
+    ledger.note(shop.connectors.values_list("pk", flat=True), ADA, "project.changed")
     assert LedgerEntry.objects.get().environment == "production"

@@ -65,6 +65,21 @@ def test_a_due_token_gets_a_new_pair_and_the_next_time(token: Token) -> None:
     assert (token.generation, token.refresh_count, token.lease_until) == (1, 1, None)
 
 
+def test_a_refresh_that_somebody_asked_for_or_that_failed_is_on_record(token: Token, idp: TokenServer) -> None:
+    refresh_due()
+    refresh_now(Token.objects.get(), SHELL)
+    idp.fail_with(500, "server_error")
+    Token.objects.update(refresh_at=timezone.now())
+    refresh_due()
+    events = list(Event.objects.order_by("pk"))
+    assert [(event.verb, event.actor_label) for event in events] == [
+        ("token.refreshed", SHELL.label),
+        ("token.refresh_failed", "scheduler"),
+    ]
+    assert {event.project for event in events} == {token.connector.project}
+    assert events[-1].after == {"outcome": "transient"}
+
+
 def test_a_token_that_is_not_due_is_left_alone(token: Token, idp: TokenServer) -> None:
     Token.objects.update(refresh_at=timezone.now() + HOUR)
     assert refresh_due() == 0
@@ -233,30 +248,31 @@ def test_a_lease_that_ran_out_is_taken_over(token: Token) -> None:
 
 def test_a_fresh_access_token_costs_no_call(token: Token, idp: TokenServer) -> None:
     Token.objects.update(expires_at=timezone.now() + HOUR)
-    assert fresh_access_token(token.pk).get_secret_value() == token.access_token.reveal()
+    assert fresh_access_token(token.pk, SHELL).get_secret_value() == token.access_token.reveal()
     assert idp.forms == []
 
 
 def test_use_is_noted_to_the_hour(token: Token) -> None:
     Token.objects.update(expires_at=timezone.now() + HOUR)
-    fresh_access_token(token.pk)
+    fresh_access_token(token.pk, SHELL)
     first = Token.objects.get().used_at
-    fresh_access_token(token.pk)
+    fresh_access_token(token.pk, SHELL)
     assert first is not None
     assert Token.objects.get().used_at == first
+    assert Event.objects.get(verb="token.used").actor_label == SHELL.label
 
 
 def test_an_ended_access_token_is_refreshed_on_use(token: Token) -> None:
-    given = fresh_access_token(token.pk).get_secret_value()
+    given = fresh_access_token(token.pk, SHELL).get_secret_value()
     assert given == Token.objects.get().access_token.reveal() != token.access_token.reveal()
 
 
 def test_without_consent_there_is_no_access_token(token: Token, idp: TokenServer) -> None:
     idp.fail_with(400, "invalid_grant")
     with pytest.raises(Refused):
-        fresh_access_token(token.pk)
+        fresh_access_token(token.pk, SHELL)
     with pytest.raises(Refused):
-        fresh_access_token(token.pk)
+        fresh_access_token(token.pk, SHELL)
     assert idp.refreshes == 1
 
 

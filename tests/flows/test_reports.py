@@ -16,7 +16,6 @@ from connectors.flows.ledger_groups import By, groups_of
 from connectors.flows.report_columns import REPORTS
 from connectors.flows.reports import (
     changes_table,
-    findings_table,
     groups_table,
     history_table,
     ledger_table,
@@ -26,9 +25,6 @@ from connectors.flows.reports import (
 from connectors.models import (
     Connector,
     LedgerEntry,
-    PolicyException,
-    PolicyFinding,
-    PolicyRule,
     Project,
     ReviewCampaign,
     ReviewItem,
@@ -186,28 +182,3 @@ def test_a_reviews_evidence_has_what_was_frozen_and_decided(gmail: Connector) ->
     assert (row["scope"], row["sensitivity"], row["reason"]) == (SEND, "high", "As asked.")
     assert (row["decision"], row["decision_reason"], row["decided_by"]) == ("remove", "Nobody sends mail.", "ada")
     assert row["snapshot_digest"] == "d" * 64
-
-
-def test_a_finding_names_rule_scopes_and_exception(gmail: Connector) -> None:
-    now = timezone.now()
-    rule = PolicyRule.objects.create(name="No mail", effect="block", is_enabled=True)
-    excepted = PolicyException.objects.create(
-        rule=rule, project=gmail.project, reason="A test", owner_label="ada", expires_at=now + DAY, state="granted"
-    )
-    PolicyFinding.objects.create(
-        rule=rule,
-        project=gmail.project,
-        connector=gmail,
-        scopes=[SEND],
-        sentence="May send mail.",
-        exception=excepted,
-        since=now,
-    )
-    (row,) = rows_of(findings_table(PolicyFinding.objects.all()))
-    assert (row["policy"], row["effect"], row["scopes"], row["finding"]) == (
-        "No mail",
-        "block",
-        (SEND,),
-        "May send mail.",
-    )
-    assert (row["exception_until"], row["exception_owner"]) == (now + DAY, "ada")

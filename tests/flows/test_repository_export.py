@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from connectors.core.errors import Refused
 from connectors.core.git import Fault, GitError
@@ -32,13 +31,10 @@ COMMENTED = '// the sales inbox\n{"type": "gmail", "scopes": ["a" /* read */]}\n
 
 
 @pytest.fixture
-def repo(tmp_path: Path, settings: Settings) -> RepoMaker:
+def repo(disk_repo: RepoMaker) -> RepoMaker:
     """A repository on this disk with one project's file."""
-    settings.GIT_ALLOW_FILE_URLS = True
-    settings.GIT_CACHE_DIR = str(tmp_path / "cache")
-    made = RepoMaker(tmp_path / "apps.git")
-    made.commit({GMAIL: COMMENTED, "README.md": "# Apps\n"})
-    return made
+    disk_repo.commit({GMAIL: COMMENTED, "README.md": "# Apps\n"})
+    return disk_repo
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -28,13 +27,10 @@ Kind, State = RepositoryRun.Kind, RepositoryRun.State
 
 
 @pytest.fixture
-def repo(tmp_path: Path, settings: Settings) -> RepoMaker:
+def repo(disk_repo: RepoMaker) -> RepoMaker:
     """A repository on this disk."""
-    settings.GIT_ALLOW_FILE_URLS = True
-    settings.GIT_CACHE_DIR = str(tmp_path / "cache")
-    made = RepoMaker(tmp_path / "apps.git")
-    made.commit({"README.md": "# Apps\n"})
-    return made
+    disk_repo.commit({"README.md": "# Apps\n"})
+    return disk_repo
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_deleted_account_leaves_its_roles_on_record(ann: User, project: Projec
     make_membership(ann, "editor", project=project)
     delete_user(BOSS, ann)
     assert not User.objects.filter(username="ann").exists()
-    assert Event.objects.get(verb="user.deleted").before["roles"] == [f"editor of the project {project}"]
+    assert Event.objects.get(verb="user.deleted").before["roles"] == [f"ann: editor of the project {project}"]
 
 
 def test_a_group_is_on_record_when_it_comes_changes_and_goes(ann: User, project: Project) -> None:
@@ -89,4 +89,4 @@ def test_a_group_is_on_record_when_it_comes_changes_and_goes(ann: User, project:
     assert Event.objects.get(verb="group.added").after == {"name": "Team", "permissions": []}
     assert Event.objects.get(verb="group.changed").after == {"permissions": ["connectors.view_project"]}
     gone = Event.objects.get(verb="group.deleted").before
-    assert (gone["members"], gone["roles"]) == (["ann"], [f"owner of the project {project}"])
+    assert (gone["members"], gone["roles"]) == (["ann"], [f"group {group}: owner of the project {project}"])

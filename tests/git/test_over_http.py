@@ -119,17 +119,6 @@ def test_the_portals_own_branch_is_replaced_only_where_it_was_left(
     assert repo.head("proposal") == theirs
 
 
-def test_a_branch_is_deleted_only_where_it_was_left(repo: RepoMaker, access: Access, cache: Path) -> None:
-    left = repo.commit({"README.md": "a\n"}, branch="proposal")
-    moved = repo.commit({"README.md": "b\n"}, branch="proposal")
-    with opened(cache, access) as git:
-        with pytest.raises(GitError) as caught:
-            git.delete_branch("proposal", expect=left)
-        assert caught.value.fault is Fault.MOVED
-        git.delete_branch("proposal", expect=moved)
-    assert repo.branches() == ["main"]
-
-
 def test_a_branch_that_moved_since_it_was_read_is_not_overwritten(repo: RepoMaker, access: Access, cache: Path) -> None:
     with opened(cache, access) as git:
         base = git.fetch("main")

@@ -284,7 +284,7 @@ ROWS: dict[str, Row] = {
     "account_signup": Row("-", "-"),
     "account_reauthenticate": Row("xnvaepos", "xnvaepos"),
     "account_change_password": Row("xnvaepos", "xnvaepos"),
-    "account_set_password": Row("xnvaepos", "xnvaepos"),
+    "account_set_password": Row("", ""),  # says that there is none to set, on the dashboard
     "mfa_index": Row("xnvaepos", "xnvaepos"),
     "mfa_authenticate": Row("", ""),
     "mfa_reauthenticate": Row("xnvaepos", "xnvaepos"),

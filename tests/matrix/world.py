@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from connectors.models import (
     Approval,
     ApprovalDemand,
     CatalogueScope,
-    Invitation,
     LedgerEntry,
     Project,
     Repository,
@@ -37,6 +35,7 @@ from tests.factories import (
     make_consent_link,
     make_exception,
     make_incident,
+    make_invitation,
     make_membership,
     make_oauth_client,
     make_placement,
@@ -123,7 +122,7 @@ def make_team(word: str, shared: Rows) -> dict[str, Model]:
         "reviewcampaign": make_campaign(word, workspace),
         "user": member,
         "membership": make_membership(member, "viewer", workspace=workspace),
-        "invitation": make_invitation(word, workspace),
+        "invitation": make_invitation(f"{word.lower()}@example.com", workspace=workspace, invited_by_label=word),
         "savedview": SavedView.objects.create(name=f"{word} view", owner=member),
         "approvaldemand": ApprovalDemand.objects.create(
             workspace=workspace, environment=Project.Environment.STAGING, subjects=["plan"]
@@ -155,16 +154,6 @@ def make_alert_route(word: str, workspace: Workspace) -> Model:
 def make_campaign(word: str, workspace: Workspace) -> ReviewCampaign:
     due = timezone.now() + dt.timedelta(days=14)
     return ReviewCampaign.objects.create(name=f"{word} review", workspace=workspace, due_at=due)
-
-
-def make_invitation(word: str, workspace: Workspace) -> Invitation:
-    return Invitation.objects.create(
-        email=f"{word.lower()}@example.com",
-        token_hash=hashlib.sha256(secrets.token_bytes(32)).hexdigest(),
-        workspace=workspace,
-        invited_by_label=word,
-        expires_at=timezone.now() + dt.timedelta(days=7),
-    )
 
 
 def make_approval(word: str, project: Project) -> Approval:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
@@ -14,8 +11,8 @@ from django.test.utils import override_settings
 from connectors.models import Connector, OAuthClient, Project
 from tests.factories import make_connector, make_oauth_client
 from tests.servers.openid_provider import OpenIdProvider
+from tests.servers.openid_provider.ways import PORTAL, way_out
 
-PORTAL = "http://127.0.0.1:8000"
 SCOPES = ["openid", "email", "offline_access", "files.read", "mail.read"]
 
 
@@ -60,14 +57,4 @@ def registered_client(provider: OpenIdProvider, slug: str) -> OAuthClient:
 def leave(browser: Client, connector: Connector, oauth_client: OAuthClient, **fields: str) -> str:
     """Presses Authorise; the address at the provider that the page leads to."""
     answer = browser.post(f"/oauth/connectors/{connector.pk}/start/", {"oauth_client": oauth_client.pk, **fields})
-    assert answer.status_code == 200, answer.headers.get("Location", answer.content)
-    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', answer.content.decode())
-    assert found is not None
-    return html.unescape(found[1])
-
-
-def local(url: str) -> str:
-    """Path and query of an address of the portal, for Django's test client."""
-    parts = urlsplit(url)
-    assert f"{parts.scheme}://{parts.netloc}" == PORTAL
-    return f"{parts.path}?{parts.query}"
+    return way_out(answer)

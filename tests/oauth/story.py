@@ -40,8 +40,9 @@ from tests.admin.form_data import save
 from tests.admin.html import parse
 from tests.factories import SHELL, make_connector, make_project, make_user
 from tests.oauth.canary import Browser, Canary, addresses, broken, broker, database, readable
-from tests.oauth.conftest import PORTAL, SCOPES, leave, local
+from tests.oauth.conftest import SCOPES, leave
 from tests.servers.openid_provider import OpenIdProvider
+from tests.servers.openid_provider.ways import PORTAL, local
 
 ALICE = "alice@acme.example"
 APP = "app-crm"
@@ -267,13 +268,13 @@ class Story:
             self.browser.post(path, follow=True)
         Token.objects.update(expires_at=timezone.now())
         with self.canary.caught():
-            self.canary.secrets.add("access_token", fresh_access_token(self.token.pk).get_secret_value())
+            self.canary.secrets.add("access_token", fresh_access_token(self.token.pk, SHELL).get_secret_value())
         self.provider.fail_next_tokens(status=400, body={"error": "invalid_grant"})
         Token.objects.filter(pk=self.token.pk).update(refresh_at=timezone.now(), state="fresh")
         refresh_due()
         assert Token.objects.get(pk=self.token.pk).state == Token.State.NEEDS_CONSENT
         with self.canary.caught():
-            fresh_access_token(self.token.pk)
+            fresh_access_token(self.token.pk, SHELL)
 
     def introspect_and_revoke(self) -> None:
         """Looked up, ended at the provider, ended here; and each refused."""

@@ -18,8 +18,9 @@ from django.utils import timezone
 from connectors.flows.refresh import refresh_due
 from connectors.models import Authorisation, Connector, OAuthClient, Token
 from tests.factories import make_connector, make_membership
-from tests.oauth.conftest import SCOPES, leave, local, registered_client
+from tests.oauth.conftest import SCOPES, leave, registered_client
 from tests.servers.openid_provider import OpenIdProvider
+from tests.servers.openid_provider.ways import local
 
 pytestmark = pytest.mark.django_db
 

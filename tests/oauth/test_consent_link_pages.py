@@ -24,6 +24,7 @@ from connectors.flows.consent_outcome import settle_left_open
 from connectors.models import Authorisation, Connector, ConsentLink, Event, Project, Sealed
 from tests.factories import SHELL, make_connector, make_oauth_client, make_token, make_user
 from tests.flows.conftest import APP, base44, live_project, live_workspace
+from tests.teams import browser_of
 
 __all__ = ["base44", "live_project", "live_workspace"]
 
@@ -52,12 +53,6 @@ def held(connector: Connector) -> str:
 def colleague(stranger: User) -> Client:
     """Somebody with a login who is no staff."""
     return browser_of(stranger)
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def entrance(secret: str) -> str:

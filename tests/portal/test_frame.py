@@ -37,7 +37,7 @@ def test_the_small_fonts_take_the_place_of_unfolds_and_the_complete_ones_stay_at
         assert found(f"unfold/fonts/inter/Inter-{weight}.woff2").exists()
 
 
-@pytest.mark.parametrize("template", ["403.html", "403_csrf.html", "404.html", "500.html"])
+@pytest.mark.parametrize("template", ["403.html", "403_csrf.html", "404.html", "500.html", "503.html"])
 def test_error_pages_need_neither_a_request_nor_a_database(template: str) -> None:
     page = render_to_string(template)
     assert "Go to the dashboard" in page

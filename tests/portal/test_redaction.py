@@ -16,7 +16,7 @@ from connectors.flows.invitations import INVITATION_KEY
 from portal.access_log import AccessLogger
 from portal.error_report import Report
 from portal.log_format import JsonFormatter
-from portal.redaction import RedactingFilter, redacted
+from portal.redaction import HIDDEN, RULES, RedactingFilter, Rule, redacted
 from portal.sign_in.adapter import _invitation
 
 VALUES = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~%", min_size=20, max_size=60)
@@ -31,6 +31,15 @@ def test_the_value_of_a_telling_name_is_hidden(name: str, value: str) -> None:
     assert f"={value}" not in hidden
     assert "page=1" in hidden
     assert "iss=https://idp.example" in hidden
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.signs[0].strip("-': \""))
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_whatever_a_rule_hides_has_one_of_its_signs(rule: Rule, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(rule.pattern))
+    assert any(sign in text.lower() for sign in rule.signs)
+    assert rule.pattern.sub(rule.instead, text) != text or HIDDEN in text
 
 
 def test_a_one_use_link_is_hidden() -> None:

@@ -7,13 +7,13 @@ the published descriptions (`contracts`) do not allow, and keeps itself to them;
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.servers.forge_dialects import answer
 from tests.servers.forge_state import Asked, Forge, Kind, Project, Pull
+from tests.servers.serving import serving
 
 __all__ = ["Forge", "Kind", "Project", "Pull", "forge_server"]
 
@@ -56,11 +56,5 @@ def forge_server() -> Iterator[Forge]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"forge": forge}))
     server.daemon_threads = True
     forge.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield forge
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -19,6 +19,7 @@ from typing import IO, Any
 from pydantic import SecretStr
 
 from tests.servers.git_repos import RepoMaker, clean_environment
+from tests.servers.serving import serving
 
 CHUNK = 64 * 1024
 HELD_SECONDS = 60
@@ -312,15 +313,11 @@ def git_http_server(root: Path, tls: ssl.SSLContext | None = None) -> Iterator[G
         server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     state.port = server.server_port
     state.url = f"{'https' if tls else 'http'}://127.0.0.1:{state.port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.release()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server):
+        try:
+            yield state
+        finally:
+            state.release()
 
 
 def _password(authorization: str) -> str:

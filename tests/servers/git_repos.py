@@ -13,7 +13,6 @@ from pathlib import Path
 
 MIRA = "Mira Vale <mira@example.com>"
 FIRST_COMMIT = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
-NO_COMMIT = "0" * 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.servers.serving import serving
+
 
 @dataclass(frozen=True)
 class Received:
@@ -104,13 +106,9 @@ def webhook_receiver(tls: ssl.SSLContext | None = None) -> Iterator[WebhookRecei
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     state.port = server.server_port
     state.url = f"{'https' if tls else 'http'}://127.0.0.1:{state.port}/hook"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        state.endless = False
-        state.released.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server):
+        try:
+            yield state
+        finally:
+            state.endless = False
+            state.released.set()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import html
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 
 from connectors.models import Sealed, SignInProvider
 from tests.servers.openid_provider import OpenIdProvider
-
-PORTAL = "http://127.0.0.1:8000"
+from tests.servers.openid_provider.ways import PORTAL, local, way_out
 
 
 @pytest.fixture
@@ -35,17 +31,7 @@ def sso(db: None, settings: Any, openid_provider: OpenIdProvider) -> SignInProvi
 def leave(browser: Client, slug: str = "corp", **fields: str) -> str:
     """Presses the provider's button on the login page; the address at the provider that the page leads to."""
     answer = browser.post(f"/accounts/sign-in/{slug}/", fields)
-    assert answer.status_code == 200, answer.content
-    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', answer.content.decode())
-    assert found is not None
-    return html.unescape(found[1])
-
-
-def local(url: str) -> str:
-    """Path and query of an address of the portal, for Django's test client."""
-    parts = urlsplit(url)
-    assert f"{parts.scheme}://{parts.netloc}" == PORTAL
-    return f"{parts.path}?{parts.query}"
+    return way_out(answer)
 
 
 def come_in(browser: Client, provider: OpenIdProvider, email: str, **fields: str) -> Any:

@@ -15,7 +15,8 @@ from connectors.flows.memberships import grant
 from connectors.models import Event, GroupMapping, Membership, Project, SignInProvider
 from tests.factories import SHELL, make_user
 from tests.servers.openid_provider import OpenIdProvider
-from tests.sign_in.conftest import come_in, leave, local, who
+from tests.servers.openid_provider.ways import local
+from tests.sign_in.conftest import come_in, leave, who
 
 pytestmark = pytest.mark.django_db
 

@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> None:
     django.setup()
     from django.db import connection
 
+    from connectors.core.actor import SCHEDULER
     from connectors.core.errors import PortalError
     from connectors.flows.refresh import fresh_access_token, refresh_due
 
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> None:
     def one(_: int) -> str:
         together.wait(30)
         try:
-            return fresh_access_token(token_id).get_secret_value()
+            return fresh_access_token(token_id, SCHEDULER).get_secret_value()
         except PortalError as error:
             return f"error: {error}"
         finally:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
@@ -98,7 +98,12 @@ def _path_of(template: str) -> str:
 
 def has_nul(request: HttpRequest) -> bool:
     """Whether the address holds a NUL: PostgreSQL takes none in a text and would answer each filter with an error."""
-    return any("\0" in value for key in request.GET for value in (key, *request.GET.getlist(key)))
+    return holds_nul(request.GET)
+
+
+def holds_nul(sent: QueryDict) -> bool:
+    """Whether a name or a value of these fields holds one."""
+    return any("\0" in text for name, values in sent.lists() for text in (name, *values))
 
 
 def ids_of(values: list[str]) -> list[int]:

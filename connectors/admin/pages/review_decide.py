@@ -188,7 +188,8 @@ def _post(request: HttpRequest, campaign: ReviewCampaign) -> str | Typed:
 
 def _ruling(request: HttpRequest) -> Ruling:
     decision = "" if request.POST.get("action") == "take_back" else request.POST.get("decision", "-")
-    return Ruling(decision, request.POST.get("reason", ""), request.POST.get("narrow_to", "").replace("\0", ""))
+    reason, narrow_to = (request.POST.get(name, "").replace("\0", "") for name in ("reason", "narrow_to"))
+    return Ruling(decision, reason, narrow_to)
 
 
 def _done(item: ReviewItem, ruling: Ruling, count: int) -> str:

@@ -128,11 +128,6 @@ class Git:
             self._objects.load_commit(oid)
         self._push("--dry-run", "origin", f"{oid}:{ref}")
 
-    def delete_branch(self, branch: str, *, expect: str) -> None:
-        """Removes a branch that is on `expect`. Raises GitError(MOVED) when it is elsewhere or gone."""
-        ref = f"refs/heads/{_checked(branch)}"
-        self._push(f"--force-with-lease={ref}:{expect}", "origin", f":{ref}")
-
     def _push(self, *arguments: str) -> None:
         # A host runs its hooks on its own machine; those of a repository on this disk would run here, as the portal.
         on_disk = (_WITHOUT_HOOKS,) if self._cache.route.address.scheme == "file" else ()

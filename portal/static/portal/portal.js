@@ -72,9 +72,21 @@ function portalBody(body) {
 function themeWithFocus(...args) {
   const data = window.theme(...args);
   const init = data.init;
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const classNow = data.themeBindings["x-bind:class"];
   return Object.assign(data, {
+    /* Unfold asks the system once; read here, Alpine asks again whenever the system turns dark or light. */
+    systemIsDark: system.matches,
+    themeBindings: {
+      ...data.themeBindings,
+      ["x-bind:class"]() {
+        void this.systemIsDark;
+        return classNow.call(this);
+      },
+    },
     init() {
       init.call(this);
+      system.addEventListener("change", () => (this.systemIsDark = system.matches));
       this.$watch("openModal", (open) => holdFocus(open, document.getElementById("modal-content")));
       this.$watch("filterOpen", (open) => {
         if (open) setTimeout(() => focusFirst(document.getElementById("changelist-filter")), 50);
