@@ -27,6 +27,12 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
     "--metrics-recording-only",
 ]
+# A colour that fades into another is between the two for a while: only CSS transitions end by themselves.
+DRAWN = """async () => {
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)));
+    const fading = document.getAnimations().filter((moved) => moved instanceof CSSTransition);
+    await Promise.allSettled(fading.map((moved) => moved.finished));
+}"""
 MARK_CONTROLS = (Path(__file__).parent / "controls.js").read_text()
 # Between two pages a document has no element yet: it has to be complete before anything can be said of it.
 SETTLED = """() => document.readyState === 'complete'
@@ -78,7 +84,7 @@ class Watched:
     def settle(self) -> None:
         """Wait until Alpine has started, no htmx request is under way, and what they changed has been drawn."""
         self.page.wait_for_function(SETTLED)
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        self.page.evaluate(DRAWN)
 
     def audit(self) -> list[str]:
         """Every fault of the page as it stands: policy and script errors, accessibility, width."""
