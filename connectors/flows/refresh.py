@@ -32,6 +32,8 @@ from connectors.models import Connector, OAuthClient, Token, TokenRefresh
 
 TOKENS = RowLease(Token)
 THREADS = 16
+AHEAD = 3
+"""How many tokens wait for each thread, so that none is idle while answers are stored."""
 SCAN_FOR = 600.0
 """Seconds after which a scan takes no more tokens: the next scan does, and a task must come to an end."""
 
@@ -41,7 +43,7 @@ def refresh_due(now: dt.datetime | None = None, *, threads: int = THREADS) -> in
 
     Any number of workers may run it at once: each takes tokens that no other has.
     """
-    due = Token.objects.due(now or timezone.now())
+    due = Token.objects.due(now or timezone.now()).only(*_ASKED_WITH)
     answers: SimpleQueue[Answer] = SimpleQueue()
     outages = Outages()
     tried = waiting = 0
@@ -49,7 +51,7 @@ def refresh_due(now: dt.datetime | None = None, *, threads: int = THREADS) -> in
     with ThreadPoolExecutor(threads, thread_name_prefix="refresh") as pool:
         more = True
         while more or waiting:
-            if more and waiting < threads:
+            if more and waiting < AHEAD * threads:
                 batch = TOKENS.take_many(due, timezone.now(), 2 * threads) if time.monotonic() < end else []
                 more = bool(batch)
                 waiting += len(batch)
@@ -147,6 +149,17 @@ class Outages:
         return self._failures.get(client_id, 0) >= self.LIMIT
 
 
+# A scan reads thousands of rows: no more of each than asking the provider takes.
+_ASKED_WITH = [
+    "connector_id",
+    "oauth_client_id",
+    "generation",
+    "lease_until",
+    "refresh_token",
+    "access_token",
+    "redirect_uri",
+    "details",
+]
 _LEFT_OUT = "The provider has just failed several times in a row, so it was not asked. It is tried again later."
 
 
@@ -205,10 +218,12 @@ class _Call:
 
 def _calls(tokens: Sequence[Token], outages: Outages) -> list[Callable[[], Answer]]:
     """What to do for each token: the call, or the answer that it cannot be made."""
-    connectors = Connector.objects.only("integration_type_id", "connection_config").in_bulk(
-        [token.connector_id for token in tokens]
+    connectors = (
+        Connector.objects.only("integration_type_id", "connection_config")
+        .order_by()
+        .in_bulk([token.connector_id for token in tokens])
     )
-    clients = OAuthClient.objects.in_bulk({token.oauth_client_id for token in tokens})
+    clients = OAuthClient.objects.order_by().in_bulk({token.oauth_client_id for token in tokens})
     endpoints: dict[object, TokenEndpoint] = {}
     return [
         _call(token, connectors[token.connector_id], clients[token.oauth_client_id], endpoints, outages)
