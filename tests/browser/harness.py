@@ -12,7 +12,7 @@ from typing import Literal
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, Request, Response
 
 from tests.browser import axe
 
@@ -136,7 +136,8 @@ def window(
     try:
         if user is not None:
             log_in(context, base, user)
-        yield _watch(context, base, view, elsewhere)
+        with _watching(context.new_page(), base, view, elsewhere) as watched:
+            yield watched
     finally:
         context.close()
 
@@ -155,16 +156,15 @@ def new_context(browser: Browser, view: View, *, javascript: bool = True) -> Bro
 
 @contextmanager
 def tab(context: BrowserContext, base: str, view: View, user: User | None) -> Iterator[Watched]:
-    """A tab in a profile that has loaded what all pages share; `user` is logged in, and nobody else any more."""
+    """The one tab of a profile, which keeps what all pages share; `user` is logged in, and nobody else any more."""
     context.clear_cookies()
     if user is not None:
         log_in(context, base, user)
-    watched = _watch(context, base, view, ())
-    try:
+    page = context.pages[0] if context.pages else context.new_page()
+    with _watching(page, base, view, ()) as watched:
         watched.turn(view)
         yield watched
-    finally:
-        watched.page.close()
+    page.goto("about:blank")  # what the page still asks for is not the next one's fault
 
 
 def log_in(context: BrowserContext, base: str, user: User) -> None:
@@ -175,8 +175,8 @@ def log_in(context: BrowserContext, base: str, user: User) -> None:
     context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": base}])
 
 
-def _watch(context: BrowserContext, base: str, view: View, elsewhere: tuple[str, ...]) -> Watched:
-    page = context.new_page()
+@contextmanager
+def _watching(page: Page, base: str, view: View, elsewhere: tuple[str, ...]) -> Iterator[Watched]:
     watched = Watched(page, base, view)
 
     def on_console(message: ConsoleMessage) -> None:
@@ -188,15 +188,24 @@ def _watch(context: BrowserContext, base: str, view: View, elsewhere: tuple[str,
         if response.status >= 500:
             watched.faults.append(f"{response.url.removeprefix(base)} answered {response.status}")
 
-    def outside(url: str) -> None:
-        if not url.startswith((base, "data:", "blob:", "about:", *elsewhere)):
-            watched.faults.append(f"asked somebody else: {url}")
+    def on_error(error: Error) -> None:
+        watched.faults.append(f"script error: {_one_line(str(error))}")
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((base, "data:", "blob:", "about:", *elsewhere)):
+            watched.faults.append(f"asked somebody else: {request.url}")
 
     page.on("console", on_console)
     page.on("response", on_response)
-    page.on("pageerror", lambda error: watched.faults.append(f"script error: {_one_line(str(error))}"))
-    page.on("request", lambda request: outside(request.url))
-    return watched
+    page.on("pageerror", on_error)
+    page.on("request", on_request)
+    try:
+        yield watched
+    finally:
+        page.remove_listener("console", on_console)
+        page.remove_listener("response", on_response)
+        page.remove_listener("pageerror", on_error)
+        page.remove_listener("request", on_request)
 
 
 def _one_line(text: str) -> str:
