@@ -319,6 +319,11 @@ except ValueError:
         "SIGN_IN_ALLOWED_PRIVATE_HOSTS must be a list of host names and networks, such as idp.corp,10.1.0.0/16"
     ) from None
 MFA_ADAPTER = "portal.sign_in.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "login_webauthn": "portal.sign_in.passkeys.LoginForm",
+    "authenticate_webauthn": "portal.sign_in.passkeys.AuthenticateForm",
+    "reauthenticate_webauthn": "portal.sign_in.passkeys.ReauthenticateForm",
+}
 MFA_REQUIRED = env.bool("MFA_REQUIRED", default=not (DEBUG or TESTING))
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -92,6 +92,12 @@ def test_a_passkey_is_set_up_and_logs_in_without_a_password(
     window.page.get_by_role("button", name="Use a passkey").click()
     window.page.wait_for_url("**/admin/")
     assert Event.objects.filter(verb="login.succeeded").latest("pk").after == {"how": "passkey"}
+    Authenticator.objects.filter(type="webauthn").delete()
+    window.page.context.clear_cookies()
+    window.open("/accounts/login/")
+    window.page.get_by_role("button", name="Use a passkey").click()
+    expect(window.page.get_by_text("Incorrect code")).to_be_visible()
+    assert Event.objects.filter(verb="login.failed").latest("pk").note == "Wrong passkey."
 
 
 def test_an_authenticator_app_is_set_up_from_the_page(admin: User, open_window: OpenWindow) -> None:

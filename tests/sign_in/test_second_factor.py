@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import secrets
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 from django.contrib.auth.models import User
 from django.test import Client
+from fido2.utils import websafe_encode
 
 from connectors.models import Event
 
@@ -185,3 +189,45 @@ def test_a_session_without_the_factor_shows_a_recovery_code_instead(operator: Us
     assert client.get("/accounts/2fa/reauthenticate/").status_code == 200
     client.post("/accounts/2fa/reauthenticate/", {"code": code})
     assert client.get("/admin/").status_code == 200
+
+
+def somebodys_passkey(user: User) -> dict[str, str]:
+    """What a browser would send for this person, signed with a key that the portal does not know."""
+    told = {"type": "webauthn.get", "challenge": websafe_encode(secrets.token_bytes(32)), "origin": "http://testserver"}
+    credential = {
+        "id": websafe_encode(b"unknown"),
+        "rawId": websafe_encode(b"unknown"),
+        "type": "public-key",
+        "response": {
+            "clientDataJSON": websafe_encode(json.dumps(told).encode()),
+            "authenticatorData": websafe_encode(hashlib.sha256(b"testserver").digest() + bytes([5, 0, 0, 0, 0])),
+            "signature": websafe_encode(secrets.token_bytes(64)),
+            "userHandle": websafe_encode(str(user.pk).encode()),
+        },
+    }
+    return {"credential": json.dumps(credential)}
+
+
+def failures() -> list[tuple[str, str]]:
+    return list(Event.objects.filter(verb="login.failed").values_list("target_label", "note"))
+
+
+def test_a_wrong_passkey_after_the_password_is_on_record(operator: User, client: Client) -> None:
+    TOTP.activate(operator, generate_totp_secret())
+    log_in(client, operator)
+    client.post("/accounts/2fa/authenticate/", somebodys_passkey(operator))
+    assert "_auth_user_id" not in client.session
+    assert failures() == [(str(operator), "Wrong passkey; the password was right.")]
+
+
+def test_a_wrong_passkey_alone_is_on_record_without_the_name_it_claims(operator: User, client: Client) -> None:
+    client.post("/accounts/2fa/webauthn/login/", somebodys_passkey(operator))
+    assert "_auth_user_id" not in client.session
+    assert failures() == [("(not known here)", "Wrong passkey.")]
+
+
+def test_a_wrong_passkey_when_asked_again_is_on_record(operator: User, client: Client) -> None:
+    Authenticator.objects.create(user=operator, type="webauthn", data={"name": "Key", "credential": {}})
+    client.force_login(operator)
+    client.post("/accounts/2fa/webauthn/reauthenticate/", somebodys_passkey(operator))
+    assert failures() == [(str(operator), "Wrong passkey, when asked for it again.")]
