@@ -27,12 +27,6 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
     "--metrics-recording-only",
 ]
-# A colour that fades into another is between the two for a while: only CSS transitions end by themselves.
-DRAWN = """async () => {
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)));
-    const fading = document.getAnimations().filter((moved) => moved instanceof CSSTransition);
-    await Promise.allSettled(fading.map((moved) => moved.finished));
-}"""
 MARK_CONTROLS = (Path(__file__).parent / "controls.js").read_text()
 # Between two pages a document has no element yet: it has to be complete before anything can be said of it.
 SETTLED = """() => document.readyState === 'complete'
@@ -84,7 +78,7 @@ class Watched:
     def settle(self) -> None:
         """Wait until Alpine has started, no htmx request is under way, and what they changed has been drawn."""
         self.page.wait_for_function(SETTLED)
-        self.page.evaluate(DRAWN)
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
 
     def audit(self) -> list[str]:
         """Every fault of the page as it stands: policy and script errors, accessibility, width."""
@@ -149,7 +143,7 @@ def new_context(browser: Browser, view: View, *, javascript: bool = True) -> Bro
         color_scheme=view.scheme,
         locale="en-GB",
         timezone_id="UTC",
-        reduced_motion="reduce",
+        reduced_motion="reduce",  # else a page that has just turned dark is judged by colours half way there
         java_script_enabled=javascript,
     )
 

@@ -23,6 +23,7 @@ DOCS = {
     "ledger": "ledgerentry-list-differs-light-wide",
     "connector-ledger": "connector-ledger-light-wide",
     "rehearsal": "policyrule-rehearsal-off-dark-wide",
+    "approval": "approval-change-light-wide",
 }
 """Name in docs/screenshots/ -> name of the picture."""
 
