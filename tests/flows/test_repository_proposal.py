@@ -8,8 +8,9 @@ from pytest_django import Settings
 from connectors.flows import repository_runs
 from connectors.flows.declare import declare
 from connectors.flows.export_choices import Choices
-from connectors.models import Placement, Project, PullRequest, Repository, RepositoryRun
-from tests.factories import SHELL, make_connector, make_placement, make_project, make_repository
+from connectors.models import Approval, Placement, Project, PullRequest, Repository, RepositoryRun
+from tests.factories import SHELL, make_connector, make_demand, make_placement, make_project, make_repository
+from tests.flows.approving import approve, member
 from tests.servers.forge import Forge, Kind
 from tests.servers.git_http import GitServer
 from tests.servers.git_repos import RepoMaker
@@ -230,3 +231,41 @@ def test_a_host_without_pull_requests_is_refused_before_anything_is_pushed(repo:
     Repository.objects.update(host=Repository.Host.PLAIN)
     assert export(crm).state == State.REFUSED
     assert repo.branches() == ["main"]
+
+
+@pytest.fixture
+def watched(crm: Placement) -> Placement:
+    """As above, in production, where an export needs another person's approval. A project beside it needs none."""
+    make_demand("export")
+    Project.objects.filter(pk=crm.project_id).update(environment=Project.Environment.PRODUCTION)
+    blog = make_project("blog", workspace=crm.project.workspace)
+    make_connector(blog, "notion", ["read"])
+    make_placement(blog, crm.repository, path="apps/blog")
+    return Placement.objects.get(pk=crm.pk)
+
+
+def test_what_was_approved_for_a_pull_request_stays_in_it_when_it_is_brought_up_to_date(
+    repo: RepoMaker, watched: Placement
+) -> None:
+    export(watched)
+    assert SLACK not in repo.changed(repo.head(BRANCH))
+    approve(Approval.objects.get(), member("bob", "approver", watched.project))
+    repository_runs.run(RepositoryRun.objects.get(state=State.QUEUED).pk)
+    change(Placement.objects.get(project__slug="blog"), "notion", "read", "write")
+    repo.commit({"README.md": "# New\n"})
+    assert export(watched).state == State.DONE
+    assert SLACK in repo.changed(repo.head(BRANCH))
+    assert Approval.objects.get().state == Approval.State.USED
+
+
+def test_content_that_nobody_wants_any_more_leaves_the_pull_request_until_the_new_one_is_approved(
+    repo: RepoMaker, watched: Placement
+) -> None:
+    export(watched)
+    approve(Approval.objects.get(), member("bob", "approver", watched.project))
+    repository_runs.run(RepositoryRun.objects.get(state=State.QUEUED).pk)
+    assert SLACK in repo.changed(repo.head(BRANCH))
+    change(watched, "slack", "chat:write", "im:read")
+    export(watched)
+    assert SLACK not in repo.paths(BRANCH)
+    assert list(Approval.objects.order_by("pk").values_list("state", flat=True)) == ["used", "open"]
