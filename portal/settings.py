@@ -16,6 +16,7 @@ from connectors.core.net import Allowed
 from portal import checks, secret_files
 from portal.environment import Environment
 from portal.limit_numbers import numbers_from as rate_limit_numbers
+from portal.schedule import beat_schedule
 from portal.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -247,45 +248,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(PORTAL_DATA_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULE = {
-    # Expires, for a queue that stands still must not fill up with it.
-    "beat": {"task": "connectors.tasks.beat", "schedule": 15.0, "options": {"expires": 60.0}},
-    # Often, because each time it takes only the projects that are due: that spreads a fleet over the interval.
-    "sync-due-projects": {"task": "connectors.tasks.sync_due_projects", "schedule": min(15.0, float(SYNC_INTERVAL))},
-    "sweep": {"task": "connectors.tasks.sweep", "schedule": 30.0},
-    "refresh-due-tokens": {
-        "task": "connectors.tasks.refresh_due_tokens",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},  # the next one does the same
-    },
-    "work-repositories": {
-        "task": "connectors.tasks.work_repositories",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},
-    },
-    "prune": {"task": "connectors.tasks.prune", "schedule": 86_400.0},
-    "remind-reviewers": {"task": "connectors.tasks.remind_reviewers", "schedule": 3600.0},
-    "expire-exceptions": {"task": "connectors.tasks.expire_exceptions", "schedule": 3600.0},
-    "work-approvals": {
-        "task": "connectors.tasks.work_approvals",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "warn-of-deaths": {"task": "connectors.tasks.warn_of_deaths", "schedule": 3600.0},
-    "watch-incidents": {
-        "task": "connectors.tasks.watch_incidents",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "deliver-alerts": {
-        "task": "connectors.tasks.deliver_alerts",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},
-    },
-    "seal-trail": {"task": "connectors.tasks.seal_trail", "schedule": 15.0, "options": {"expires": 15.0}},
-    "stream-trail": {"task": "connectors.tasks.stream_trail", "schedule": 15.0, "options": {"expires": 15.0}},
-    "check-trail": {"task": "connectors.tasks.check_trail", "schedule": 86_400.0},
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(SYNC_INTERVAL)
 
 # --- Login: django-allauth is the only door ---------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["connectors.models.role_backend.RoleBackend"]
