@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.test import override_settings
 
 from connectors.core.base44.client import Base44Client
 from connectors.core.base44.emulator import Emulator
@@ -39,3 +40,12 @@ def live_project(live_workspace: Workspace) -> Project:
 def client(live_workspace: Workspace) -> Base44Client:
     """What flows ask Base44 with (not Django's test client: flows answer no requests)."""
     return client_for(live_workspace)
+
+
+@pytest.fixture
+def alerts_go_out() -> Iterator[None]:
+    """Mail can be sent, and a receiver of webhooks on this machine is one that the portal may reach."""
+    with override_settings(
+        EMAIL_CONFIGURED=True, PORTAL_URL="https://portal.example", ALERT_ALLOWED_PRIVATE_HOSTS=["127.0.0.1"]
+    ):
+        yield
