@@ -24,6 +24,7 @@ from tests import needs  # noqa: E402
 # round makes no difference to these.
 SAME_ON_ANY_DATABASE = (
     "tests/admin/test_access.py",
+    "tests/admin/test_unseen_rows.py",
     "tests/base44",
     "tests/bench",
     "tests/browser",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db.models import Model
 from django.test import Client
 
 from tests import factories
+from tests.admin.asking import make_rows
 from tests.flows.conftest import base44, live_project, live_workspace
 
 __all__ = ["base44", "live_project", "live_workspace"]
@@ -28,3 +30,9 @@ def browser(operator: User) -> Client:
     client = Client()
     client.force_login(operator)
     return client
+
+
+@pytest.fixture
+def rows(db: None) -> dict[str, Model]:
+    """One row of every model, each with the secret word in its name."""
+    return make_rows()

@@ -1,213 +1,42 @@
-"""Whose rows every list, form, autocomplete and bulk action of the admin starts from, and who may do what there.
+"""Who may do what on the pages of the admin, whatever they post.
 
 Who gets which page at all is asked in tests/matrix.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from django.contrib import admin
-from django.contrib.auth.models import AnonymousUser, Permission, User
-from django.contrib.messages.storage.cookie import CookieStorage
-from django.core.exceptions import PermissionDenied
-from django.db.models import ForeignKey, Model
-from django.http import Http404, HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.contrib.auth.models import Permission, User
+from django.db.models import Model
+from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from connectors.admin.base import PortalAdmin
 from connectors.core.actor import Actor, Door
 from connectors.flows.events import record_event
-from connectors.models import CatalogueScope, Connector, IntegrationType, LedgerEntry, Project, ReviewCampaign, SyncRun
+from connectors.models import Connector, IntegrationType, SyncRun
 from connectors.models.visibility import VisibleQuerySet
+from tests.admin.asking import (
+    EDITABLE,
+    NAMES,
+    OURS,
+    PAGES,
+    TABLES,
+    Page,
+    address,
+    allowed,
+    ask,
+    everything,
+    is_way_to_run,
+)
 from tests.factories import (
-    keep_ledger,
     make_connector,
-    make_consent_link,
-    make_exception,
-    make_incident,
-    make_oauth_client,
-    make_placement,
     make_project,
-    make_repository,
-    make_route,
-    make_rule,
-    make_token,
     make_type,
-    make_user,
     make_workspace,
 )
-
-TABLES = {
-    "workspace",
-    "project",
-    "integrationtype",
-    "connector",
-    "syncrun",
-    "event",
-    "oauthclient",
-    "token",
-    "consentlink",
-    "cataloguescope",
-    "ledgerentry",
-    "reviewcampaign",
-    "incident",
-    "alertroute",
-    "policyrule",
-    "policyexception",
-    "repository",
-}
-"""What connectors are about. tests/matrix asks every page of every admin as everybody, those of people too."""
-OURS = [
-    found
-    for found in admin.site._registry.values()
-    if isinstance(found, PortalAdmin) and found.opts.model_name in TABLES
-]
-NAMES = [str(found.opts.model_name) for found in OURS]
-EDITABLE = (
-    "workspace",
-    "project",
-    "connector",
-    "oauthclient",
-    "cataloguescope",
-    "reviewcampaign",
-    "alertroute",
-    "policyrule",
-    "repository",
-)
-WITHOUT_ROW = ("catalogue", "oauth_support", "offered", "scopes", "accounts", "people")
-"""Pages that are about all rows."""
-SETUP = ("test", "key", "hostkeys", "webhook", "find", "check")
-"""Pages of a repository that show how something stands, and change it on POST."""
-SECRET = b"Zebra"
-"""Stands in every row: whoever must not see one must not see this word."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of an admin. `asks` is what one must be allowed to do there; "post" pages answer no other method."""
-
-    name: str
-    model: str
-    asks: str
-    method: str = "get"
-
-    def __str__(self) -> str:
-        return f"{self.model}-{self.name}-{self.method}"
-
-
-def pages() -> Iterator[Page]:
-    """Every page that Django makes for an admin of ours, and those that we hang there."""
-    for model in NAMES:
-        yield from (Page(name, model, "view") for name in ("changelist", "change", "history"))
-        yield from (Page(name, model, name) for name in ("add", "delete"))
-        yield from (Page(name, model, name, "post") for name in ("add", "change", "delete"))
-    yield Page("catalogue", "connector", "view")
-    yield from (Page(name, "integrationtype", "view") for name in ("oauth_support", "offered"))
-    yield Page("offered", "integrationtype", "change", "post")
-    yield Page("shipped", "cataloguescope", "change", "post")
-    yield from (Page(name, "ledgerentry", "view") for name in ("scopes", "accounts", "people"))
-    yield Page("check", "oauthclient", "change", "post")
-    yield from (Page(name, "alertroute", "change", "post") for name in ("test", "secret"))
-    yield Page("rehearsal", "policyrule", "view")
-    yield Page("switch", "policyrule", "change", "post")
-    yield from (Page(name, "policyexception", "decide", "post") for name in ("decide", "withdraw"))
-    yield Page("withdraw", "consentlink", "change", "post")
-    yield Page("sync", "project", "change", "post")
-    yield from (Page(name, "token", "change", "post") for name in ("refresh", "introspect", "revoke"))
-    yield from (Page(name, "reviewcampaign", "view") for name in ("open", "decide", "carry_out", "evidence"))
-    yield from (Page(name, "reviewcampaign", "change", "post") for name in ("open", "carry_out", "close"))
-    yield from (Page(name, "repository", "view") for name in SETUP)
-    yield from (Page(name, "repository", "change", "post") for name in SETUP)
-    yield Page("find_list", "repository", "view")
-    yield Page("autocomplete:project", "placement", "view")
-    for model_admin in OURS:
-        for field in model_admin.autocomplete_fields or ():
-            yield Page(f"autocomplete:{field}", str(model_admin.opts.model_name), "view")
-
-
-PAGES = list(pages())
-AUTOCOMPLETES = [page for page in PAGES if page.name.startswith("autocomplete")]
-
-
-@pytest.fixture
-def rows(db: None) -> dict[str, Model]:
-    """One row of every model, each with the secret word in its name."""
-    word = SECRET.decode()
-    workspace = make_workspace(f"{word} workspace")
-    project = make_project("p", workspace=workspace, name=f"{word} project")
-    kind = make_type("zoo", display_name=f"{word} type")
-    connector = make_connector(project, "zoo", ["zoo.read"])
-    run = SyncRun.objects.create(project=project, kind="sync", actor_label=word, door="admin", message=word)
-    client = make_oauth_client("zoo", name=f"{word} client", workspace=workspace)
-    event = record_event(Actor(word, Door.SHELL), "project.added", project)
-    made: dict[str, Model] = {
-        "workspace": workspace,
-        "project": project,
-        "integrationtype": kind,
-        "connector": connector,
-        "syncrun": run,
-        "event": event,
-        "oauthclient": client,
-        "token": make_token(connector, oauth_client=client, account=word),
-        "consentlink": make_consent_link(connector, oauth_client=client, note=word),
-        "cataloguescope": CatalogueScope.objects.create(provider="slack", name=word, title=word, is_shipped=False),
-        "incident": make_incident(title=word, workspace=workspace, project=project, connector=connector),
-        "alertroute": make_route(word, emails=[f"{word}@example.com"]),
-    }
-    made["repository"] = repository = make_repository(f"{word} repository", url=f"file:///{word}/apps.git", token=word)
-    make_placement(project, repository)
-    made["reviewcampaign"] = ReviewCampaign.objects.create(
-        name=f"{word} review", workspace=workspace, due_at=timezone.now() + dt.timedelta(days=14)
-    )
-    made["policyrule"] = rule = make_rule(f"{word} policy", is_enabled=False)
-    made["policyexception"] = make_exception(rule, project, reason=word)
-    keep_ledger(connector)
-    made["ledgerentry"] = LedgerEntry.objects.get()
-    return made
-
-
-def address(page: Page, rows: dict[str, Model]) -> str:
-    if page.name.startswith("autocomplete"):
-        asked = {"app_label": "connectors", "model_name": page.model, "field_name": page.name.split(":")[1], "term": ""}
-        return f"{reverse('admin:autocomplete')}?{urlencode(asked)}"
-    args = [] if page.name in ("changelist", "add", *WITHOUT_ROW) else [rows[page.model].pk]
-    found = reverse(f"admin:connectors_{page.model}_{page.name}", args=args)
-    return f"{found}?type=zoo" if page.name == "catalogue" else found
-
-
-def ask(user: User | None, page: Page, rows: dict[str, Model]) -> Any:
-    client = Client()
-    if user is not None:
-        client.force_login(user)
-    send = client.post if page.method == "post" else client.get
-    return send(address(page, rows), {"post": "yes"} if page.method == "post" else None)
-
-
-def is_way_to_run(page: Page) -> bool:
-    """A run or ledger entry has no form: its address leads to another page, which asks for permission itself."""
-    return page.model in ("syncrun", "ledgerentry") and page.name == "change"
-
-
-def everything() -> dict[str, list[dict[str, Any]]]:
-    """All rows of all models, to see whether anything has changed."""
-    rows = {str(found.opts.model_name): list(found.model._base_manager.order_by("pk").values()) for found in OURS}
-    # That somebody was turned away is on record, and changes nothing.
-    return rows | {"event": [row for row in rows["event"] if row["verb"] != "access.denied"]}
-
-
-def allowed(*codenames: str) -> User:
-    """Staff with exactly these permissions."""
-    user = make_user("+".join(codenames)[:150], staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    return user
 
 
 def test_every_row_has_an_admin_that_starts_from_what_one_may_see() -> None:
@@ -269,160 +98,6 @@ def test_a_row_that_does_not_exist_leads_back_and_not_to_an_error(operator: User
         for number in ("987654", "abc", "9" * 30, "%00", "_00"):
             for page in ("change", "delete", "history"):
                 assert client.get(f"/admin/connectors/{model}/{number}/{page}/").status_code in (302, 403, 404)
-
-
-# --- Rows that one may not know of -------------------------------------------------------------------------------
-# A superuser who is no longer staff has every permission and may see no row: what these tests ask goes to the
-# admin's own views, behind the door that would turn such a user away.
-
-
-@pytest.fixture
-def blind(db: None) -> User:
-    """Every permission, and not one visible row."""
-    return make_user("blind", superuser=True)
-
-
-def request_of(user: Any, path: str = "/", data: dict[str, Any] | None = None) -> HttpRequest:
-    factory = RequestFactory()
-    request = factory.get(path) if data is None else factory.post(path, data)
-    request.user = user
-    request.session = {}  # type: ignore[assignment]
-    request._messages = CookieStorage(request)  # type: ignore[attr-defined]
-    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
-    return request
-
-
-def drawn(answer: Any) -> bytes:
-    content: bytes = answer.render().content if hasattr(answer, "render") else answer.content
-    return content
-
-
-@pytest.mark.parametrize("model_admin", OURS, ids=NAMES)
-def test_only_active_staff_see_rows(model_admin: PortalAdmin, rows: dict[str, Model], operator: User) -> None:
-    gone = make_user("gone", staff=True, superuser=True)
-    gone.is_active = False
-    assert model_admin.get_queryset(request_of(operator)).exists()
-    for user in (make_user("other", superuser=True), gone, AnonymousUser()):
-        assert not model_admin.get_queryset(request_of(user)).exists()
-
-
-@pytest.mark.parametrize("model_admin", OURS, ids=NAMES)
-def test_a_list_shows_no_row_that_one_may_not_see(
-    model_admin: PortalAdmin, rows: dict[str, Model], blind: User
-) -> None:
-    assert SECRET not in drawn(model_admin.changelist_view(request_of(blind)))
-
-
-@pytest.mark.parametrize("view", ["change_view", "delete_view", "history_view"])
-@pytest.mark.parametrize("model", [*EDITABLE, "integrationtype", "event"])
-def test_a_row_that_one_may_not_see_is_as_if_it_did_not_exist(
-    view: str, model: str, rows: dict[str, Model], blind: User
-) -> None:
-    before = everything()
-    page: Callable[..., HttpResponse] = getattr(OURS[NAMES.index(model)], view)
-    for data in (None, {"post": "yes"}):
-        try:
-            answer = page(request_of(blind, data=data), str(rows[model].pk))
-        except (Http404, PermissionDenied):
-            continue
-        assert answer.status_code == 302
-        assert SECRET not in answer.content
-    assert everything() == before
-
-
-@pytest.mark.parametrize("page", AUTOCOMPLETES, ids=str)
-def test_autocompletion_offers_no_row_that_one_may_not_see(page: Page, rows: dict[str, Model], blind: User) -> None:
-    answer = admin.site.autocomplete_view(request_of(blind, address(page, rows)))
-    assert b'"results": []' in answer.content
-
-
-@pytest.mark.parametrize("page", AUTOCOMPLETES, ids=str)
-def test_autocompletion_finds_rows_for_those_who_may_see_them(
-    page: Page, rows: dict[str, Model], operator: User
-) -> None:
-    assert SECRET in ask(operator, page, rows).content
-
-
-@pytest.mark.parametrize("model_admin", OURS, ids=NAMES)
-def test_a_filter_names_no_row_that_one_may_not_see(
-    model_admin: PortalAdmin, rows: dict[str, Model], blind: User
-) -> None:
-    asked = {
-        "project": {"workspace__id__exact": rows["workspace"].pk},
-        "connector": {
-            "project__workspace__id__exact": rows["workspace"].pk,
-            "project__id__exact": rows["project"].pk,
-            "integration_type__slug__exact": "zoo",
-        },
-        "syncrun": {"project__id__exact": rows["project"].pk},
-        "event": {"project__id__exact": rows["project"].pk},
-        "oauthclient": {"workspace__id__exact": rows["workspace"].pk},
-        "consentlink": {"connector__project__id__exact": rows["project"].pk},
-        "incident": {"workspace__id__exact": rows["workspace"].pk, "project__id__exact": rows["project"].pk},
-        "policyexception": {"project__id__exact": rows["project"].pk, "rule__id__exact": rows["policyrule"].pk},
-        "ledgerentry": {
-            "project__workspace__id__exact": rows["workspace"].pk,
-            "project__id__exact": rows["project"].pk,
-            "integration_type__slug__exact": "zoo",
-        },
-        "token": {
-            "oauth_client__id__exact": rows["oauthclient"].pk,
-            "connector__project__workspace__id__exact": rows["workspace"].pk,
-            "connector__project__id__exact": rows["project"].pk,
-        },
-    }.get(str(model_admin.opts.model_name), {})
-    assert SECRET not in drawn(model_admin.changelist_view(request_of(blind, f"/?{urlencode(asked)}")))
-
-
-@pytest.mark.parametrize("model_admin", OURS, ids=NAMES)
-def test_a_foreign_key_takes_no_row_that_one_may_not_see(
-    model_admin: PortalAdmin, rows: dict[str, Model], blind: User
-) -> None:
-    keys = [field for field in model_admin.opts.get_fields() if isinstance(field, ForeignKey)]
-    for key in keys:
-        field = model_admin.formfield_for_foreignkey(key, request_of(blind))
-        if isinstance(field.queryset, VisibleQuerySet):
-            assert not field.queryset.exists()
-
-
-def test_a_forged_project_takes_no_workspace_that_one_may_not_see(rows: dict[str, Model], blind: User) -> None:
-    data = {
-        "name": "Forged",
-        "slug": "forged",
-        "app_id": "forged",
-        "environment": "staging",
-        "connectors_dir": "connectors",
-        "workspace": str(rows["workspace"].pk),
-    }
-    with pytest.raises(PermissionDenied):
-        OURS[NAMES.index("project")].add_view(request_of(blind, data=data))
-    assert not Project.objects.filter(slug="forged").exists()
-
-
-def test_a_forged_connector_takes_no_project_that_one_may_not_see(rows: dict[str, Model], blind: User) -> None:
-    data = {"project": str(rows["project"].pk), "integration_type": "zoo", "scopes": "forged"}
-    answer = OURS[NAMES.index("connector")].add_view(request_of(blind, data=data))
-    assert b"Select a valid choice" in drawn(answer)
-    assert Connector.objects.get().scopes == ["zoo.read"]
-
-
-def test_the_catalogue_offers_no_type_that_one_may_not_see(blind: User, operator: User) -> None:
-    make_type("slack")
-    view: Callable[[HttpRequest], HttpResponse] = OURS[NAMES.index("connector")].catalogue_view
-    assert b"bookmarks:read" in view(request_of(operator, "/?type=slack")).content
-    assert view(request_of(blind, "/?type=slack")).content == b'{"catalogue": []}'
-
-
-@pytest.mark.parametrize("action", ["sync_now", "show_plans", "export_zip"])
-@pytest.mark.parametrize("model", ["project", "connector"])
-def test_bulk_actions_do_nothing_to_rows_that_one_may_not_see(
-    model: str, action: str, rows: dict[str, Model], blind: User
-) -> None:
-    before = everything()
-    data = {"action": action, "_selected_action": str(rows[model].pk), "select_across": "1"}
-    answer = OURS[NAMES.index(model)].changelist_view(request_of(blind, data=data))
-    assert answer.status_code == 302 or SECRET not in drawn(answer)
-    assert everything() == before
 
 
 # --- Forged POSTs of people who may do something else -------------------------------------------------------------
