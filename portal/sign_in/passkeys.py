@@ -25,8 +25,9 @@ class _OnRecord(Form):
     def clean_credential(self) -> Any:
         try:
             return super().clean_credential()  # type: ignore[misc]  # of allauth's form, which follows this one
-        except ValidationError:
-            if may_record(context.request):
+        except ValidationError as error:
+            # The other code is that of too many attempts, before anything was looked at.
+            if error.code == "incorrect_code" and may_record(context.request):
                 sign_in_record.failed(self.user, self.refused)
             raise
 
