@@ -165,6 +165,11 @@ def make_rows() -> dict[str, Model]:
     return made
 
 
+def path_of(model: str) -> str:
+    """Where the list of this model is."""
+    return reverse(f"admin:connectors_{model}_changelist")
+
+
 def address(page: Page, rows: dict[str, Model]) -> str:
     """Where the page of these rows is."""
     if page.name.startswith("autocomplete"):

@@ -30,6 +30,7 @@ from tests.admin.asking import (
     ask,
     everything,
     is_way_to_run,
+    path_of,
 )
 from tests.factories import (
     make_connector,
@@ -111,7 +112,7 @@ def test_whoever_may_only_look_can_neither_sync_nor_plan_in_bulk(
     before = everything()
     client = Client()
     client.force_login(reader)
-    path = reverse(f"admin:connectors_{model}_changelist")
+    path = path_of(model)
     assert action.encode() not in client.get(path).content
     answer = client.post(path, {"action": action, "_selected_action": str(rows[model].pk)})
     assert "plan" not in answer.headers.get("Location", "")
@@ -124,7 +125,7 @@ def test_nothing_is_deleted_in_bulk(model_admin: PortalAdmin, rows: dict[str, Mo
     client = Client()
     client.force_login(operator)
     model = str(model_admin.opts.model_name)
-    path = reverse(f"admin:connectors_{model}_changelist")
+    path = path_of(model)
     client.post(path, {"action": "delete_selected", "_selected_action": str(rows[model].pk), "post": "yes"})
     assert everything() == before
 

@@ -7,16 +7,15 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
-from django.urls import reverse
 
 from connectors.admin.pages.export_files import MAX_PROJECTS
 from connectors.models import Event, Project, SyncRun, Workspace
+from tests.admin.asking import path_of
 from tests.factories import make_connector
 
 
 def act(client: Client, model: str, action: str, row: Any, **more: str) -> Any:
-    address = reverse(f"admin:connectors_{model}_changelist")
-    return client.post(address, {"action": action, "_selected_action": [str(row.pk)], **more})
+    return client.post(path_of(model), {"action": action, "_selected_action": [str(row.pk)], **more})
 
 
 def test_the_archive_of_one_project_bears_its_name(browser: Client, project: Project) -> None:

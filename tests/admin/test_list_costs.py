@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from connectors.models import Connector, Event, IntegrationType, OAuthClient, Project, SyncRun, Token, Workspace
+from tests.admin.asking import path_of
 from tests.factories import (
     make_connector,
     make_fleet,
@@ -23,11 +24,6 @@ from tests.factories import (
 )
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
-State = Connector.SyncState
-
-
-def path_of(model: str) -> str:
-    return reverse(f"admin:connectors_{model}_changelist")
 
 
 def queries(browser: Client, path: str) -> int:

@@ -14,6 +14,7 @@ from connectors.admin import cells
 from connectors.core.specs import RegisteredConnector, RegisteredState
 from connectors.flows.observe import observe
 from connectors.models import Connector, Event, Project, SyncRun, Token, Workspace
+from tests.admin.asking import path_of
 from tests.factories import (
     SHELL,
     make_connector,
@@ -26,10 +27,6 @@ from tests.factories import (
 
 NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 State = Connector.SyncState
-
-
-def path_of(model: str) -> str:
-    return reverse(f"admin:connectors_{model}_changelist")
 
 
 def listed(browser: Client, model: str, **asked: Any) -> list[Any]:

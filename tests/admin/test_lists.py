@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connectors.models import Project
+from tests.admin.asking import path_of
 from tests.admin.html import parse
 from tests.factories import make_fleet
 
@@ -19,13 +20,9 @@ QUERIES = {"project": 8, "connector": 9}
 what the team says of scopes."""
 
 
-def address(model: str) -> str:
-    return reverse(f"admin:connectors_{model}_changelist")
-
-
 def names(client: Client, model: str, **filters: str) -> list[str]:
     """First lines of the first column."""
-    page = parse(client.get(address(model), filters).content)
+    page = parse(client.get(path_of(model), filters).content)
     rows = [row for row in page.walk() if row.tag == "tr" and "data-row" in row.attributes.get("class", "")]
     return [row.having("class", "pc-cell__main")[0].text for row in rows]
 
@@ -33,7 +30,7 @@ def names(client: Client, model: str, **filters: str) -> list[str]:
 def queries(client: Client, model: str, query: str = "") -> int:
     cache.clear()
     with CaptureQueriesContext(connection) as seen:
-        assert client.get(address(model) + query).status_code == 200
+        assert client.get(path_of(model) + query).status_code == 200
     return len(seen)
 
 
@@ -49,7 +46,7 @@ def test_thousands_of_rows_cost_no_query_more(browser: Client) -> None:
 @pytest.mark.parametrize("value", ["nonsense", "' OR 1=1 --", "\x00"])
 @pytest.mark.parametrize("key", ["agrees", "status", "sync_state__exact", "project__id__exact", "q", "p", "o"])
 def test_a_senseless_filter_does_not_break_the_list(key: str, value: str, project: Project, browser: Client) -> None:
-    assert browser.get(address("connector"), {key: value}).status_code in (200, 302)
+    assert browser.get(path_of("connector"), {key: value}).status_code in (200, 302)
 
 
 def test_a_senseless_term_does_not_break_the_autocomplete(browser: Client, project: Project) -> None:
@@ -60,7 +57,7 @@ def test_a_senseless_term_does_not_break_the_autocomplete(browser: Client, proje
 
 def test_a_time_shows_how_long_ago_and_on_hover_exactly(browser: Client, project: Project) -> None:
     Project.objects.update(synced_at=timezone.now())
-    page = parse(browser.get(address("project")).content)
+    page = parse(browser.get(path_of("project")).content)
     (when,) = [one for one in page.walk() if one.tag == "time"]
     assert when.text.strip() in ("now", "a second ago") or "second" in when.text
     assert str(timezone.now().year) in when.attributes["title"]
